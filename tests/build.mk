@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Tests. Each tests/{unit,device,engine}/test_*.c is one program, linked with everything of the
+# monitor and the devices but main, and with the helpers tests/device/fake_*.c and
+# tests/engine/lib_*.c. Each tests/system/*.sh is a test of a whole machine, each
+# tests/tools/check-* a check of the sources. Each tests/fuzz/fuzz_*.c is one fuzz target.
+
+TEST_SRC := $(sort $(wildcard tests/unit/test_*.c tests/device/test_*.c tests/engine/test_*.c))
+TEST_HELPER_SRC := $(sort $(wildcard tests/device/fake_*.c tests/engine/lib_*.c))
+TEST_OBJ := $(call objects,$(TEST_SRC))
+TEST_HELPER_OBJ := $(call objects,$(TEST_HELPER_SRC))
+TEST_PROGRAMS := $(patsubst tests/%.c,$(O)/tests/%,$(TEST_SRC))
+SYSTEM_TESTS := $(sort $(wildcard tests/system/*.sh))
+TOOL_CHECKS := $(sort $(wildcard tests/tools/check-*))
+OBJECTS += $(TEST_OBJ) $(TEST_HELPER_OBJ)
+
+TEST_INCLUDES := -Imonitor/include -Imonitor -Idevices -Itests -Itests/device -Itests/engine -I$(O)/gen
+$(O)/obj/tests/%.o: INCLUDES = $(TEST_INCLUDES)
+
+$(TEST_PROGRAMS): $(O)/tests/%: $(O)/obj/tests/%.o $(TEST_HELPER_OBJ) $(MONITOR_OBJ) $$(DEVICE_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(LDFLAGS) -o $@ $^ $(TEST_LIBS) $(LIBS)
+
+##: make tests        build the test programs
+##: make check        build and run all tests (JOBS=n at a time)
+##: make check-unit   the test programs alone; check-system, check-tools: the others alone
+.PHONY: tests check check-unit check-system check-tools
+tests: $(TEST_PROGRAMS)
+
+RUN_TESTS = python3 tests/tools/run-tests --out $(O) --mode $(MODE) $(if $(JOBS),--jobs $(JOBS))
+
+check: all tests
+	@$(RUN_TESTS) $(TEST_PROGRAMS) $(SYSTEM_TESTS) $(TOOL_CHECKS)
+check-unit: tests
+	@$(RUN_TESTS) $(TEST_PROGRAMS)
+check-system: all
+	@$(RUN_TESTS) $(SYSTEM_TESTS)
+check-tools: all
+	@$(RUN_TESTS) $(TOOL_CHECKS)
