@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef LIMEN_SOFTCPU_SOFTCPU_H
+#define LIMEN_SOFTCPU_SOFTCPU_H
+
+/*
+ * The software CPU, seen from inside. Instructions are decoded by Zydis once (decode.c) into a struct
+ * soft_op, which names the function that executes it; ops of a straight run of code form a block that is
+ * kept until its page is written. Each topic (integer, string, control flow, system, x87, vector ...) is a
+ * file that binds the mnemonics it knows to its functions.
+ *
+ * Precise faults: an instruction's function reads and checks everything before it changes anything that the
+ * guest could see; soft_raise() leaves it by siglongjmp with cpu->rip still at the instruction's start.
+ *
+ * Everything here belongs to one vCPU's thread; what other threads may touch is _Atomic.
+ */
+
+#include <setjmp.h>
+#include <stdatomic.h>
+
+#include "engine/cpu_model.h"
+#include "engine/cpu_state.h"
+#include "engine/engine.h"
+#include "engine/lapic.h"
+#include "memory/guest_memory.h"
+
+struct softcpu;
+struct soft_op;
+struct soft_mmu;
+struct soft_blocks;
+
+enum soft_vector {
+	SOFT_DE = 0, SOFT_DB = 1, SOFT_NMI = 2, SOFT_BP = 3, SOFT_OF = 4, SOFT_BR = 5, SOFT_UD = 6, SOFT_NM = 7,
+	SOFT_DF = 8, SOFT_TS = 10, SOFT_NP = 11, SOFT_SS = 12, SOFT_GP = 13, SOFT_PF = 14, SOFT_MF = 16,
+	SOFT_AC = 17, SOFT_MC = 18, SOFT_XM = 19,
+};
+
+/* RFLAGS bits, SDM vol. 1, 3.4.3. */
+enum soft_flags {
+	FLAG_CF = 1 << 0, FLAG_PF = 1 << 2, FLAG_AF = 1 << 4, FLAG_ZF = 1 << 6, FLAG_SF = 1 << 7,
+	FLAG_TF = 1 << 8, FLAG_IF = 1 << 9, FLAG_DF = 1 << 10, FLAG_OF = 1 << 11, FLAG_IOPL = 3 << 12,
+	FLAG_NT = 1 << 14, FLAG_RF = 1 << 16, FLAG_VM = 1 << 17, FLAG_AC = 1 << 18, FLAG_VIF = 1 << 19,
+	FLAG_VIP = 1 << 20, FLAG_ID = 1 << 21,
+	FLAGS_ARITH = FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF,
+};
+
+/* What the decoder depends on besides the bytes; a block belongs to one mode. */
+enum soft_mode {
+	SOFT_MODE_16,	   /* real, virtual-8086 or a 16-bit code segment */
+	SOFT_MODE_32,
+	SOFT_MODE_64,
+};
+
+/* Requests from other threads, in softcpu.requests. */
+enum soft_request {
+	SOFT_REQUEST_RETURN = 1 << 0,	  /* leave soft_run() */
+	SOFT_REQUEST_INTERRUPT = 1 << 1,  /* look at the local APIC */
+	SOFT_REQUEST_FLUSH = 1 << 2,	  /* drop the TLB (slots or dirty tracking changed) */
+	SOFT_REQUEST_INIT = 1 << 3,
+	SOFT_REQUEST_SIPI = 1 << 4,
+	SOFT_REQUEST_NMI = 1 << 5,
+	SOFT_REQUEST_EXTINT = 1 << 6,
+};
+
+typedef void (*soft_fn)(struct softcpu *cpu, const struct soft_op *op);
+
+#define SOFT_SEG_NONE 0xff
+#define SOFT_REG_NONE 0xff
+
+/**
+ * struct soft_op - one decoded instruction
+ * @fn: executes it
+ * @length: bytes
+ * @opsize, @addrsize: bytes (1, 2, 4, 8)
+ * @seg, @base, @index, @scale, @disp: the memory operand; base SOFT_REG_NONE for none; RIP-relative ones have
+ *        @disp made absolute by the decoder (64-bit) when that is possible, else @rip_relative is set
+ * @reg, @rm: register operands (cpu_gpr numbers; for byte registers 16-19 mean AH, CH, DH, BH)
+ * @imm: immediate, sign-extended
+ * @rep: 0, 0xf2 or 0xf3; @lock: LOCK prefix present
+ * @aux: what the binding file needs (a thunk, a condition, a sub-operation)
+ */
+struct soft_op {
+	soft_fn fn;
+	uint64_t disp;
+	uint64_t imm;
+	union {
+		void *aux;
+		uint64_t aux_value;
+	};
+	uint8_t length;
+	uint8_t opsize;
+	uint8_t addrsize;
+	uint8_t seg;
+	uint8_t base;
+	uint8_t index;
+	uint8_t scale;
+	uint8_t reg;
+	uint8_t rm;
+	uint8_t rep;
+	bool lock;
+	bool has_mem;
+	bool rip_relative;
+	bool ends_block; /* may change rip, mode, or anything a block depends on */
+	uint16_t mnemonic; /* ZydisMnemonic, for reports */
+};
+
+/**
+ * struct softcpu - a software CPU; embedded in the soft engine's vCPU
+ * @next_rip: where the instruction under way goes on; its function may change it
+ * @cpl, @mode: derived from cs, cr0, efer, rflags by soft_update_mode()
+ * @fpu: the FXSAVE/XSAVE image (x87, MMX, SSE, AVX), standard format, as in cpu_state
+ * @interrupt_shadow: STI or MOV SS was the last instruction
+ */
+struct softcpu {
+	uint64_t gpr[CPU_GPR_COUNT];
+	uint64_t rip;
+	uint64_t next_rip;
+	uint64_t rflags;
+	struct cpu_segment seg[CPU_SEG_COUNT];
+	_Atomic uint32_t requests;
+	uint8_t cpl;
+	uint8_t mode; /* enum soft_mode */
+	bool long_mode; /* EFER.LMA */
+	bool protected_mode;
+	bool v8086;
+	bool interrupt_shadow;
+	bool nmi_masked;
+	bool halted;
+	struct soft_mmu *mmu;
+	struct soft_blocks *blocks;
+
+	struct cpu_segment ldt;
+	struct cpu_segment tr;
+	struct cpu_table gdt;
+	struct cpu_table idt;
+	uint64_t cr0, cr2, cr3, cr4;
+	uint64_t efer;
+	uint64_t xcr0;
+	uint64_t dr[4], dr6, dr7;
+	uint64_t star, lstar, cstar, sfmask, kernel_gs_base, tsc_aux;
+	uint64_t sysenter_cs, sysenter_esp, sysenter_eip;
+	uint64_t pat;
+	int64_t tsc_offset; /* guest TSC = scaled machine clock + offset */
+	uint8_t fpu[CPU_XSAVE_SIZE] __attribute__((aligned(64)));
+	struct cpu_msr msrs[CPU_MSR_MAX]; /* the rest: plain storage */
+	uint32_t msr_count;
+
+	uint8_t mp_state; /* enum cpu_mp_state */
+	_Atomic uint8_t sipi_vector;
+	uint64_t pending_db; /* DR6 bits of a #DB to raise after this instruction */
+	bool exception_active; /* an exception is being delivered: for #DF */
+	uint8_t exception_vector;
+	sigjmp_buf fault;
+	struct lapic *lapic;
+	struct softcpu **peers; /* all CPUs of the machine, by index */
+	unsigned int peer_count;
+	unsigned int index;
+	const struct cpu_model *model;
+	const struct engine_env *env;
+	struct vcpu *vcpu;
+	uint64_t instructions; /* retired */
+	uint64_t counters[16];
+};
+
+/* ------- exceptions (fault.c) ------- */
+
+/** soft_raise() - leave the instruction with an exception; the state is that of the instruction's start. */
+_Noreturn void soft_raise(struct softcpu *cpu, enum soft_vector vector);
+_Noreturn void soft_raise_error(struct softcpu *cpu, enum soft_vector vector, uint32_t error_code);
+/** soft_raise_page_fault() - sets CR2. */
+_Noreturn void soft_raise_page_fault(struct softcpu *cpu, gva_t address, uint32_t error_code);
+
+/* ------- memory (mmu.c): @offset within segment @seg, checked; then paging ------- */
+
+uint8_t soft_read_u8(struct softcpu *cpu, unsigned int seg, uint64_t offset);
+uint16_t soft_read_u16(struct softcpu *cpu, unsigned int seg, uint64_t offset);
+uint32_t soft_read_u32(struct softcpu *cpu, unsigned int seg, uint64_t offset);
+uint64_t soft_read_u64(struct softcpu *cpu, unsigned int seg, uint64_t offset);
+void soft_write_u8(struct softcpu *cpu, unsigned int seg, uint64_t offset, uint8_t value);
+void soft_write_u16(struct softcpu *cpu, unsigned int seg, uint64_t offset, uint16_t value);
+void soft_write_u32(struct softcpu *cpu, unsigned int seg, uint64_t offset, uint32_t value);
+void soft_write_u64(struct softcpu *cpu, unsigned int seg, uint64_t offset, uint64_t value);
+
+/** soft_read_bytes()/write_bytes() - up to 4096 bytes as one operand: all of it is checked before any of
+ *  it is written (FXSAVE, XSAVE, vector and x87 operands). */
+void soft_read_bytes(struct softcpu *cpu, unsigned int seg, uint64_t offset, void *buf, size_t size);
+void soft_write_bytes(struct softcpu *cpu, unsigned int seg, uint64_t offset, const void *buf, size_t size);
+
+/** soft_check_write() - raise what a write of @size bytes there would raise. */
+void soft_check_write(struct softcpu *cpu, unsigned int seg, uint64_t offset, size_t size);
+
+/**
+ * soft_map_rmw() - host address of an aligned operand for an atomic read-modify-write
+ *
+ * Return: NULL when it is I/O memory or crosses a page: the caller then takes the machine-wide split lock
+ * (soft_split_lock()) and does a read and a write.
+ */
+void *soft_map_rmw(struct softcpu *cpu, unsigned int seg, uint64_t offset, size_t size);
+
+/** soft_linear_read/write() - system structures (descriptors, TSS) at supervisor privilege, by linear address. */
+uint64_t soft_linear_read(struct softcpu *cpu, gva_t address, unsigned int size);
+void soft_linear_write(struct softcpu *cpu, gva_t address, uint64_t value, unsigned int size);
+
+/** soft_flush_tlb() - all entries (@global: also global ones); soft_flush_page() - one page. */
+void soft_flush_tlb(struct softcpu *cpu, bool global);
+void soft_flush_page(struct softcpu *cpu, gva_t address);
+
+/** soft_ea() - the offset of the memory operand, truncated to the address size. */
+uint64_t soft_ea(const struct softcpu *cpu, const struct soft_op *op);
+
+/* ------- mode and segments (segment.c) ------- */
+
+/** soft_update_mode() - derive cpl, mode and the flags beside them after CS, CR0, EFER or VM changed;
+ *  ends the current block's validity. */
+void soft_update_mode(struct softcpu *cpu);
+/** soft_load_segment() - MOV/POP to a segment register with all checks of the mode. */
+void soft_load_segment(struct softcpu *cpu, enum cpu_seg seg, uint16_t selector);
+
+/* ------- decoding (decode.c) and binding ------- */
+
+/**
+ * struct soft_insn - what a binding function sees: Zydis's decoded form, and how the code segment stands
+ */
+struct soft_insn;
+
+/** Each binds the mnemonics of its topic: fills op->fn and op->aux (the operand fields are filled already)
+ *  and returns true; false when the mnemonic is not its own or the model lacks the feature (#UD then). */
+bool soft_bind_integer(struct softcpu *cpu, const struct soft_insn *insn, struct soft_op *op);
+bool soft_bind_control(struct softcpu *cpu, const struct soft_insn *insn, struct soft_op *op);
+bool soft_bind_string(struct softcpu *cpu, const struct soft_insn *insn, struct soft_op *op);
+bool soft_bind_system(struct softcpu *cpu, const struct soft_insn *insn, struct soft_op *op);
+bool soft_bind_vector(struct softcpu *cpu, const struct soft_insn *insn, struct soft_op *op);
+
+/* ------- the engine's side (run.c, interrupt.c, msr.c) ------- */
+
+enum vcpu_exit soft_run(struct softcpu *cpu);
+void soft_request(struct softcpu *cpu, enum soft_request request);
+/** soft_deliver() - take an exception or interrupt now: push the frame, switch stacks and tasks. */
+void soft_deliver(struct softcpu *cpu, uint8_t vector, bool has_error, uint32_t error_code, bool software,
+		  bool external);
+/** soft_read_msr()/write_msr() - false: #GP. */
+bool soft_read_msr(struct softcpu *cpu, uint32_t index, uint64_t *ret_value);
+bool soft_write_msr(struct softcpu *cpu, uint32_t index, uint64_t value);
+uint64_t soft_tsc(struct softcpu *cpu);
+
+#endif
