@@ -10,6 +10,9 @@
 #
 # 'make help' lists the targets.
 
+##: make              build the programs into o/$(MODE)/bin; MODE=release, debug, asan, tsan
+##: make clean        remove o/; distclean removes the configuration too
+
 .DEFAULT_GOAL := all
 .SUFFIXES:
 .DELETE_ON_ERROR:
@@ -38,14 +41,9 @@ else
 MODE ?= release
 O := o/$(MODE)
 
-# Targets that need no configuration.
-ifneq ($(filter-out clean distclean help uninstall fuzz,$(GOALS)),)
+# Some targets need no configuration.
+ifneq ($(filter-out clean distclean help uninstall $(if $(filter-out fuzz,$(MODE)),fuzz),$(GOALS)),)
 CONFIGURED := 1
-endif
-ifneq ($(MODE),fuzz)
-ifeq ($(filter-out fuzz,$(GOALS)),)
-CONFIGURED :=
-endif
 endif
 
 ifneq ($(CONFIGURED),)
@@ -105,6 +103,6 @@ distclean: clean
 	rm -f config.mk
 
 help:
-	@sed -n 's/^# \(make .*\)/\1/p; s/^##: //p' Makefile */build.mk
+	@sed -n 's/^##: //p' Makefile */build.mk
 
 endif

@@ -37,3 +37,27 @@ check-system: all
 	@$(RUN_TESTS) $(SYSTEM_TESTS)
 check-tools: all
 	@$(RUN_TESTS) $(TOOL_CHECKS)
+
+##: make fuzz         run every fuzz target for FUZZ_S seconds (default 10)
+FUZZ_S ?= 10
+FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+
+.PHONY: fuzz fuzz-run
+ifneq ($(MODE),fuzz)
+fuzz:
+	@$(MAKE) MODE=fuzz fuzz-run
+else
+FUZZ_PROGRAMS := $(patsubst tests/fuzz/%.c,$(O)/tests/fuzz/%,$(FUZZ_SRC))
+FUZZ_OBJ := $(call objects,$(FUZZ_SRC))
+OBJECTS += $(FUZZ_OBJ)
+
+# A target's entry point has no header of ours.
+$(FUZZ_OBJ): AREA_CFLAGS = -Wno-missing-prototypes -Wno-missing-declarations
+
+$(FUZZ_PROGRAMS): $(O)/tests/fuzz/%: $(O)/obj/tests/fuzz/%.o $(TEST_HELPER_OBJ) $(MONITOR_OBJ) $$(DEVICE_OBJ)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)$(CC) $(LDFLAGS) -o $@ $^ $(TEST_LIBS) $(LIBS)
+
+fuzz fuzz-run: $(FUZZ_PROGRAMS)
+	@python3 tests/tools/run-fuzz --out $(O) --seconds $(FUZZ_S) $(if $(JOBS),--jobs $(JOBS)) $(FUZZ_PROGRAMS)
+endif
