@@ -3,7 +3,8 @@
 #define LIMEN_SOFTCPU_INSN_H
 
 /*
- * A decoded instruction as the binding functions see it; apart from softcpu.h so that only they need Zydis.
+ * A decoded instruction as the binding functions see it; apart from softcpu.h so that only they
+ * need Zydis.
  */
 
 #include <Zydis/Zydis.h>
@@ -18,7 +19,8 @@ struct soft_insn {
 	enum soft_mode mode;
 };
 
-/** soft_insn_gpr() - our number of a Zydis general register (16-19: AH, CH, DH, BH), SOFT_REG_NONE if not one. */
+/** soft_insn_gpr() - our number of a Zydis general register (16-19: AH, CH, DH, BH), SOFT_REG_NONE
+ *  if not one. */
 uint8_t soft_insn_gpr(ZydisRegister reg);
 
 #endif

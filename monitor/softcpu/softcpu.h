@@ -3,13 +3,14 @@
 #define LIMEN_SOFTCPU_SOFTCPU_H
 
 /*
- * The software CPU, seen from inside. Instructions are decoded by Zydis once (decode.c) into a struct
- * soft_op, which names the function that executes it; ops of a straight run of code form a block that is
- * kept until its page is written. Each topic (integer, string, control flow, system, x87, vector ...) is a
- * file that binds the mnemonics it knows to its functions.
+ * The software CPU, seen from inside. Instructions are decoded by Zydis once (decode.c) into a
+ * struct soft_op, which names the function that executes it; ops of a straight run of code form a
+ * block that is kept until its page is written. Each topic (integer, string, control flow, system,
+ * x87, vector ...) is a file that binds the mnemonics it knows to its functions.
  *
- * Precise faults: an instruction's function reads and checks everything before it changes anything that the
- * guest could see; soft_raise() leaves it by siglongjmp with cpu->rip still at the instruction's start.
+ * Precise faults: an instruction's function reads and checks everything before it changes anything
+ * that the guest could see; soft_raise() leaves it by siglongjmp with cpu->rip still at the
+ * instruction's start.
  *
  * Everything here belongs to one vCPU's thread; what other threads may touch is _Atomic.
  */
@@ -29,17 +30,45 @@ struct soft_mmu;
 struct soft_blocks;
 
 enum soft_vector {
-	SOFT_DE = 0, SOFT_DB = 1, SOFT_NMI = 2, SOFT_BP = 3, SOFT_OF = 4, SOFT_BR = 5, SOFT_UD = 6, SOFT_NM = 7,
-	SOFT_DF = 8, SOFT_TS = 10, SOFT_NP = 11, SOFT_SS = 12, SOFT_GP = 13, SOFT_PF = 14, SOFT_MF = 16,
-	SOFT_AC = 17, SOFT_MC = 18, SOFT_XM = 19,
+	SOFT_DE = 0,
+	SOFT_DB = 1,
+	SOFT_NMI = 2,
+	SOFT_BP = 3,
+	SOFT_OF = 4,
+	SOFT_BR = 5,
+	SOFT_UD = 6,
+	SOFT_NM = 7,
+	SOFT_DF = 8,
+	SOFT_TS = 10,
+	SOFT_NP = 11,
+	SOFT_SS = 12,
+	SOFT_GP = 13,
+	SOFT_PF = 14,
+	SOFT_MF = 16,
+	SOFT_AC = 17,
+	SOFT_MC = 18,
+	SOFT_XM = 19,
 };
 
 /* RFLAGS bits, SDM vol. 1, 3.4.3. */
 enum soft_flags {
-	FLAG_CF = 1 << 0, FLAG_PF = 1 << 2, FLAG_AF = 1 << 4, FLAG_ZF = 1 << 6, FLAG_SF = 1 << 7,
-	FLAG_TF = 1 << 8, FLAG_IF = 1 << 9, FLAG_DF = 1 << 10, FLAG_OF = 1 << 11, FLAG_IOPL = 3 << 12,
-	FLAG_NT = 1 << 14, FLAG_RF = 1 << 16, FLAG_VM = 1 << 17, FLAG_AC = 1 << 18, FLAG_VIF = 1 << 19,
-	FLAG_VIP = 1 << 20, FLAG_ID = 1 << 21,
+	FLAG_CF = 1 << 0,
+	FLAG_PF = 1 << 2,
+	FLAG_AF = 1 << 4,
+	FLAG_ZF = 1 << 6,
+	FLAG_SF = 1 << 7,
+	FLAG_TF = 1 << 8,
+	FLAG_IF = 1 << 9,
+	FLAG_DF = 1 << 10,
+	FLAG_OF = 1 << 11,
+	FLAG_IOPL = 3 << 12,
+	FLAG_NT = 1 << 14,
+	FLAG_RF = 1 << 16,
+	FLAG_VM = 1 << 17,
+	FLAG_AC = 1 << 18,
+	FLAG_VIF = 1 << 19,
+	FLAG_VIP = 1 << 20,
+	FLAG_ID = 1 << 21,
 	FLAGS_ARITH = FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF,
 };
 
@@ -71,8 +100,10 @@ typedef void (*soft_fn)(struct softcpu *cpu, const struct soft_op *op);
  * @fn: executes it
  * @length: bytes
  * @opsize, @addrsize: bytes (1, 2, 4, 8)
- * @seg, @base, @index, @scale, @disp: the memory operand; base SOFT_REG_NONE for none; RIP-relative ones have
- *        @disp made absolute by the decoder (64-bit) when that is possible, else @rip_relative is set
+ * @seg, @base, @index, @scale, @disp: the memory operand; base SOFT_REG_NONE for none; RIP-relative
+ *         ones have
+ *        @disp made absolute by the decoder (64-bit) when that is possible, else @rip_relative is
+ *        set
  * @reg, @rm: register operands (cpu_gpr numbers; for byte registers 16-19 mean AH, CH, DH, BH)
  * @imm: immediate, sign-extended
  * @rep: 0, 0xf2 or 0xf3; @lock: LOCK prefix present
@@ -163,7 +194,8 @@ struct softcpu {
 
 /* ------- exceptions (fault.c) ------- */
 
-/** soft_raise() - leave the instruction with an exception; the state is that of the instruction's start. */
+/** soft_raise() - leave the instruction with an exception; the state is that of the instruction's
+ *  start. */
 _Noreturn void soft_raise(struct softcpu *cpu, enum soft_vector vector);
 _Noreturn void soft_raise_error(struct softcpu *cpu, enum soft_vector vector, uint32_t error_code);
 /** soft_raise_page_fault() - sets CR2. */
@@ -180,10 +212,12 @@ void soft_write_u16(struct softcpu *cpu, unsigned int seg, uint64_t offset, uint
 void soft_write_u32(struct softcpu *cpu, unsigned int seg, uint64_t offset, uint32_t value);
 void soft_write_u64(struct softcpu *cpu, unsigned int seg, uint64_t offset, uint64_t value);
 
-/** soft_read_bytes()/write_bytes() - up to 4096 bytes as one operand: all of it is checked before any of
- *  it is written (FXSAVE, XSAVE, vector and x87 operands). */
-void soft_read_bytes(struct softcpu *cpu, unsigned int seg, uint64_t offset, void *buf, size_t size);
-void soft_write_bytes(struct softcpu *cpu, unsigned int seg, uint64_t offset, const void *buf, size_t size);
+/** soft_read_bytes()/write_bytes() - up to 4096 bytes as one operand: all of it is checked before
+ *  any of it is written (FXSAVE, XSAVE, vector and x87 operands). */
+void soft_read_bytes(struct softcpu *cpu, unsigned int seg, uint64_t offset, void *buf,
+		     size_t size);
+void soft_write_bytes(struct softcpu *cpu, unsigned int seg, uint64_t offset, const void *buf,
+		      size_t size);
 
 /** soft_check_write() - raise what a write of @size bytes there would raise. */
 void soft_check_write(struct softcpu *cpu, unsigned int seg, uint64_t offset, size_t size);
@@ -191,12 +225,13 @@ void soft_check_write(struct softcpu *cpu, unsigned int seg, uint64_t offset, si
 /**
  * soft_map_rmw() - host address of an aligned operand for an atomic read-modify-write
  *
- * Return: NULL when it is I/O memory or crosses a page: the caller then takes the machine-wide split lock
- * (soft_split_lock()) and does a read and a write.
+ * Return: NULL when it is I/O memory or crosses a page: the caller then takes the machine-wide
+ * split lock (soft_split_lock()) and does a read and a write.
  */
 void *soft_map_rmw(struct softcpu *cpu, unsigned int seg, uint64_t offset, size_t size);
 
-/** soft_linear_read/write() - system structures (descriptors, TSS) at supervisor privilege, by linear address. */
+/** soft_linear_read/write() - system structures (descriptors, TSS) at supervisor privilege, by
+ *  linear address. */
 uint64_t soft_linear_read(struct softcpu *cpu, gva_t address, unsigned int size);
 void soft_linear_write(struct softcpu *cpu, gva_t address, uint64_t value, unsigned int size);
 
@@ -209,8 +244,8 @@ uint64_t soft_ea(const struct softcpu *cpu, const struct soft_op *op);
 
 /* ------- mode and segments (segment.c) ------- */
 
-/** soft_update_mode() - derive cpl, mode and the flags beside them after CS, CR0, EFER or VM changed;
- *  ends the current block's validity. */
+/** soft_update_mode() - derive cpl, mode and the flags beside them after CS, CR0, EFER or VM
+ *  changed; ends the current block's validity. */
 void soft_update_mode(struct softcpu *cpu);
 /** soft_load_segment() - MOV/POP to a segment register with all checks of the mode. */
 void soft_load_segment(struct softcpu *cpu, enum cpu_seg seg, uint16_t selector);
@@ -218,12 +253,14 @@ void soft_load_segment(struct softcpu *cpu, enum cpu_seg seg, uint16_t selector)
 /* ------- decoding (decode.c) and binding ------- */
 
 /**
- * struct soft_insn - what a binding function sees: Zydis's decoded form, and how the code segment stands
+ * struct soft_insn - what a binding function sees: Zydis's decoded form, and how the code segment
+ * stands
  */
 struct soft_insn;
 
-/** Each binds the mnemonics of its topic: fills op->fn and op->aux (the operand fields are filled already)
- *  and returns true; false when the mnemonic is not its own or the model lacks the feature (#UD then). */
+/** Each binds the mnemonics of its topic: fills op->fn and op->aux (the operand fields are filled
+ *  already) and returns true; false when the mnemonic is not its own or the model lacks the feature
+ *  (#UD then). */
 bool soft_bind_integer(struct softcpu *cpu, const struct soft_insn *insn, struct soft_op *op);
 bool soft_bind_control(struct softcpu *cpu, const struct soft_insn *insn, struct soft_op *op);
 bool soft_bind_string(struct softcpu *cpu, const struct soft_insn *insn, struct soft_op *op);
@@ -235,8 +272,8 @@ bool soft_bind_vector(struct softcpu *cpu, const struct soft_insn *insn, struct 
 enum vcpu_exit soft_run(struct softcpu *cpu);
 void soft_request(struct softcpu *cpu, enum soft_request request);
 /** soft_deliver() - take an exception or interrupt now: push the frame, switch stacks and tasks. */
-void soft_deliver(struct softcpu *cpu, uint8_t vector, bool has_error, uint32_t error_code, bool software,
-		  bool external);
+void soft_deliver(struct softcpu *cpu, uint8_t vector, bool has_error, uint32_t error_code,
+		  bool software, bool external);
 /** soft_read_msr()/write_msr() - false: #GP. */
 bool soft_read_msr(struct softcpu *cpu, uint32_t index, uint64_t *ret_value);
 bool soft_write_msr(struct softcpu *cpu, uint32_t index, uint64_t value);

@@ -3,26 +3,27 @@
 #define LIMEN_BASE_CONFIG_H
 
 /*
- * The machine's configuration tree. machine.yaml, the command line (--set and the options, which are
- * shorthands for keys) and the control socket all write this one tree; everything that is built reads it.
+ * The machine's configuration tree. machine.yaml, the command line (--set and the options, which
+ * are shorthands for keys) and the control socket all write this one tree; everything that is built
+ * reads it.
  *
- * Keys are dotted paths ("memory", "boot.kernel", "disk.0.file", "disk.0.cache"). Which keys exist is
- * declared in tables: by the machine for its own, by each device for its instances. A declaration is made
- * for a pattern in which "*" stands for one path component ("disk.*"). A key that nobody declared is an
- * error that names the nearest declared one.
+ * Keys are dotted paths ("memory", "boot.kernel", "disk.0.file", "disk.0.cache"). Which keys exist
+ * is declared in tables: by the machine for its own, by each device for its instances. A
+ * declaration is made for a pattern in which "*" stands for one path component ("disk.*"). A key
+ * that nobody declared is an error that names the nearest declared one.
  */
 
 #include "base/error.h"
 #include "base/types.h"
 
 enum config_type {
-	CONFIG_BOOL,   /* on/off, true/false, yes/no, 1/0 */
-	CONFIG_INT,    /* decimal or 0x; checked against min and max */
-	CONFIG_SIZE,   /* bytes; suffixes K M G T; a bare number is in units of key.unit (default 1) */
+	CONFIG_BOOL, /* on/off, true/false, yes/no, 1/0 */
+	CONFIG_INT,  /* decimal or 0x; checked against min and max */
+	CONFIG_SIZE, /* bytes; suffixes K M G T; a bare number counts key.unit (default 1) */
 	CONFIG_STRING,
-	CONFIG_PATH,   /* a file name; relative to the folder of the file or the working directory it was written in */
-	CONFIG_ENUM,   /* one of key.choices */
-	CONFIG_MAC,    /* aa:bb:cc:dd:ee:ff */
+	CONFIG_PATH, /* a file name; relative to its YAML file's folder or the working directory */
+	CONFIG_ENUM, /* one of key.choices */
+	CONFIG_MAC,  /* aa:bb:cc:dd:ee:ff */
 };
 
 /**
@@ -61,21 +62,23 @@ void config_tree_destroy(struct config_tree *tree);
  * @pattern: "", "boot", "disk.*" ...
  * @keys: ended by a NULL name; must outlive the tree. Several declarations for one pattern add up.
  */
-int config_declare(struct config_tree *tree, const char *pattern, const struct config_key *keys, struct error *err);
+int config_declare(struct config_tree *tree, const char *pattern, const struct config_key *keys,
+		   struct error *err);
 
 /**
  * config_set() - set a key from text
  *
- * Checks that it is declared and that the value is of its type and within its range. Return: 0, -ENOENT for
- * an unknown key (the text names the nearest), -EINVAL for a bad value; the tree is then unchanged.
+ * Checks that it is declared and that the value is of its type and within its range. Return: 0,
+ * -ENOENT for an unknown key (the text names the nearest), -EINVAL for a bad value; the tree is
+ * then unchanged.
  */
 int config_set(struct config_tree *tree, const char *path, const char *value, struct error *err);
 
 /** config_set_assignment() - config_set() of "KEY=VALUE", as --set takes it. */
 int config_set_assignment(struct config_tree *tree, const char *assignment, struct error *err);
 
-/** config_load_yaml() - set every key of a YAML file (mappings are path components, sequences indexes).
- *  On failure the text has file, line and key, and no key has changed. */
+/** config_load_yaml() - set every key of a YAML file (mappings are path components, sequences
+ *  indexes). On failure the text has file, line and key, and no key has changed. */
 int config_load_yaml(struct config_tree *tree, const char *file, struct error *err);
 
 /** config_save_yaml() - write all keys that are set, atomically (new file, rename). */
@@ -87,8 +90,9 @@ struct config_view config_view_at(struct config_tree *tree, const char *prefix);
 /** config_is_set() - whether somebody has set the key (a default does not count). */
 bool config_is_set(const struct config_view *view, const char *name);
 
-/* Typed reads. Reading a key that is not declared, or as another type, is a programming error (assert).
- * A key without value or default reads as false, 0 or NULL. Strings live until the key is set again. */
+/* Typed reads. Reading a key that is not declared, or as another type, is a programming error
+ * (assert). A key without value or default reads as false, 0 or NULL. Strings live until the key is
+ * set again. */
 bool config_get_bool(const struct config_view *view, const char *name);
 int64_t config_get_int(const struct config_view *view, const char *name);
 uint64_t config_get_size(const struct config_view *view, const char *name);
@@ -96,12 +100,15 @@ const char *config_get_string(const struct config_view *view, const char *name);
 bool config_get_mac(const struct config_view *view, const char *name, uint8_t ret_mac[6]);
 
 /**
- * config_index_count() - one more than the highest index N for which a key under "@prefix.N." is set
+ * config_index_count() - one more than the highest index N for which a key under "@prefix.N." is
+ * set
  */
 unsigned int config_index_count(struct config_tree *tree, const char *prefix);
 
 /** config_for_each_key() - visit every declared pattern and key, for help texts and forms. */
 void config_for_each_key(struct config_tree *tree,
-			 void (*fn)(void *opaque, const char *pattern, const struct config_key *key), void *opaque);
+			 void (*fn)(void *opaque, const char *pattern,
+				    const struct config_key *key),
+			 void *opaque);
 
 #endif

@@ -3,9 +3,10 @@
 #define LIMEN_BASE_ERROR_H
 
 /*
- * Errors that a person will read. Functions return a negative errno; those whose failure reaches a user
- * (configuration, opening an image, the control socket) also fill a struct error with one line that names
- * the thing and the remedy. Library code never prints: whoever consumes the error reports it, once.
+ * Errors that a person will read. Functions return a negative errno; those whose failure reaches a
+ * user (configuration, opening an image, the control socket) also fill a struct error with one line
+ * that names the thing and the remedy. Library code never prints: whoever consumes the error
+ * reports it, once.
  */
 
 #include "base/types.h"

@@ -3,8 +3,8 @@
 #define LIMEN_BASE_EVENT_LOOP_H
 
 /*
- * A thread's event loop over epoll. The monitor's main thread runs one (timers, sockets, control); an I/O
- * thread runs another. Callbacks run on the loop's thread with no lock held.
+ * A thread's event loop over epoll. The monitor's main thread runs one (timers, sockets, control);
+ * an I/O thread runs another. Callbacks run on the loop's thread with no lock held.
  */
 
 #include "base/error.h"
@@ -49,14 +49,15 @@ void event_loop_quit(struct event_loop *loop);
  *
  * Any thread. The descriptor stays the caller's and must outlive the source.
  */
-int event_loop_add_fd(struct event_loop *loop, int fd, unsigned int events, event_fn fn, void *opaque,
-		      struct event_source **ret_source);
+int event_loop_add_fd(struct event_loop *loop, int fd, unsigned int events, event_fn fn,
+		      void *opaque, struct event_source **ret_source);
 
-/** event_source_set_events() - change what is asked for; 0 silences the source. Loop thread only. */
+/** event_source_set_events() - change what is asked for; 0 silences the source. Loop thread
+ *  only. */
 int event_source_set_events(struct event_source *source, unsigned int events);
 
-/** event_source_remove() - stop watching and free; NULL is allowed. On return on the loop's thread the
- *  callback will not run again; from another thread a call under way may still be finishing. */
+/** event_source_remove() - stop watching and free; NULL is allowed. On return on the loop's thread
+ *  the callback will not run again; from another thread a call under way may still be finishing. */
 void event_source_remove(struct event_source *source);
 
 /**
@@ -71,8 +72,8 @@ struct event_task {
 	bool queued;
 };
 
-/** event_loop_post() - run @task->fn once on the loop's thread, soon. Any thread. Posting a task that is
- *  still queued does nothing. */
+/** event_loop_post() - run @task->fn once on the loop's thread, soon. Any thread. Posting a task
+ *  that is still queued does nothing. */
 void event_loop_post(struct event_loop *loop, struct event_task *task);
 
 /** event_loop_cancel() - take @task back if it has not started. Any thread. */

@@ -3,8 +3,9 @@
 #define LIMEN_BASE_LOG_H
 
 /*
- * Logging by category, each with a level that can be changed while the machine runs. Lines go to stderr
- * (or the machine's log file) as "limen: area: text". All functions may be called from any thread.
+ * Logging by category, each with a level that can be changed while the machine runs. Lines go to
+ * stderr (or the machine's log file) as "limen: area: text". All functions may be called from any
+ * thread.
  */
 
 #include "base/types.h"
@@ -67,7 +68,8 @@ void log_set_fd(int fd);
 /**
  * struct log_limit - a budget of lines for what a guest can provoke
  *
- * Zero-initialised, it lets 8 lines through and then one a second, each saying how many were dropped.
+ * Zero-initialised, it lets 8 lines through and then one a second, each saying how many were
+ * dropped.
  */
 struct log_limit {
 	_Atomic uint64_t last_ns;

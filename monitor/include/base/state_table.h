@@ -3,11 +3,11 @@
 #define LIMEN_BASE_STATE_TABLE_H
 
 /*
- * Saved state is declared: each device (and each bus, engine, vCPU) has a table of the fields that make up
- * its state. The stream (state/state.h) writes each field with its name, type and length, and on loading
- * checks every one: an unknown section, a missing or unknown field, another length or a short stream is an
- * error with the device's path and the field's name. A stream is as hostile as a guest, so post_load must
- * check whatever later code relies on (indexes, counts, enums).
+ * Saved state is declared: each device (and each bus, engine, vCPU) has a table of the fields that
+ * make up its state. The stream (state/state.h) writes each field with its name, type and length,
+ * and on loading checks every one: an unknown section, a missing or unknown field, another length
+ * or a short stream is an error with the device's path and the field's name. A stream is as hostile
+ * as a guest, so post_load must check whatever later code relies on (indexes, counts, enums).
  */
 
 #include "base/clock.h"
@@ -54,10 +54,12 @@ struct state_field {
 
 /**
  * struct state_table - what is saved of one struct
- * @version: raised when the meaning of the fields changes; another version is refused with a clear error
+ * @version: raised when the meaning of the fields changes; another version is refused with a clear
+ *           error
  * @fields: ended by STATE_END
  * @pre_save: brings cached values up to date; optional
- * @post_load: checks the values and rebuilds what derives from them; optional. Timers are armed after it.
+ * @post_load: checks the values and rebuilds what derives from them; optional. Timers are armed
+ *             after it.
  */
 struct state_table {
 	uint32_t version;
@@ -70,7 +72,8 @@ struct state_table {
 	{ .name = #member, .type = (kind), .offset = offsetof(type, member), \
 	  .size = sizeof(((type *)0)->member) / (n), .count = (n) }
 
-/** STATE_FIELD_SCALAR() - an integer or bool member; its size selects the type (bool members too). */
+/** STATE_FIELD_SCALAR() - an integer or bool member; its size selects the type (bool members
+ *  too). */
 #define STATE_SCALAR_KIND_(type, member)                                       \
 	(sizeof(((type *)0)->member) == 1 ? STATE_U8 :                         \
 	 sizeof(((type *)0)->member) == 2 ? STATE_U16 :                        \

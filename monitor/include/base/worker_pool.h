@@ -25,7 +25,8 @@ struct worker_job {
 };
 
 /** worker_pool_create() - @threads workers, started when first needed. */
-int worker_pool_create(const char *name, unsigned int threads, struct worker_pool **ret_pool, struct error *err);
+int worker_pool_create(const char *name, unsigned int threads, struct worker_pool **ret_pool,
+		       struct error *err);
 
 /** worker_pool_submit() - any thread; @job stays the caller's and must live until it is done. */
 void worker_pool_submit(struct worker_pool *pool, struct worker_job *job);

@@ -3,13 +3,14 @@
 #define LIMEN_BUS_DEVICE_H
 
 /*
- * The device contract. A device is one .c file that ends in `static const struct device_ops foo_ops` and
- * DEVICE_REGISTER(foo_ops). It receives only what its hardware's pins had: address spaces, interrupt lines,
- * guest memory for DMA, the machine's clock, its back end and its place in the configuration tree.
+ * The device contract. A device is one .c file that ends in `static const struct device_ops
+ * foo_ops` and DEVICE_REGISTER(foo_ops). It receives only what its hardware's pins had: address
+ * spaces, interrupt lines, guest memory for DMA, the machine's clock, its back end and its place in
+ * the configuration tree.
  *
- * Its own lock (dev->lock) is held by the core around its I/O handlers, timers, reset, pause, resume and
- * state tables; back-end callbacks take it themselves. PCI and virtio devices wrap this contract with
- * pci.h and virtio.h.
+ * Its own lock (dev->lock) is held by the core around its I/O handlers, timers, reset, pause,
+ * resume and state tables; back-end callbacks take it themselves. PCI and virtio devices wrap this
+ * contract with pci.h and virtio.h.
  */
 
 #include <pthread.h>
@@ -44,8 +45,8 @@ enum reset_kind {
 };
 
 /**
- * struct power_sink - what chipset parts ask of the machine; each returns at once and acts later on the main
- * loop; any thread
+ * struct power_sink - what chipset parts ask of the machine; each returns at once and acts later on
+ * the main loop; any thread
  * @reset: all of the machine (port 92, 0xcf9, keyboard controller)
  * @shutdown: soft power off
  * @suspend: S3
@@ -87,21 +88,23 @@ struct device_env {
 	struct char_backend *chr;
 	struct display *display;
 	struct input_router *input;
-	/* Other devices that this one is wired to on the board, by role; see the device's own header. */
+	/* Other devices that this one is wired to on the board, by role; see the device's own
+	 * header. */
 	struct device *peer[4];
 };
 
 /**
  * struct device_ops - one kind of device
  * @name: "rtc", "virtio-blk": configuration value and log prefix
- * @instance_size: of the struct that starts with struct device (or pci_device, virtio_device); zeroed
+ * @instance_size: of the struct that starts with struct device (or pci_device, virtio_device);
+ *                 zeroed
  * @keys: configuration keys that an instance understands; may be NULL
  * @state: what is saved of it; mandatory
  * @create: mandatory. The base is initialised; on failure it undoes what it did itself
  * @destroy: mandatory; no vCPU runs
  * @reset: mandatory; lock held
- * @pause: no vCPU runs; finish requests in flight so that the state is complete; optional. Called without
- *         the lock
+ * @pause: no vCPU runs; finish requests in flight so that the state is complete; optional. Called
+ *         without the lock
  * @resume: optional
  */
 struct device_ops {
@@ -143,12 +146,13 @@ const struct device_ops *device_ops_find(const char *name);
 void device_ops_for_each(void (*fn)(void *opaque, const struct device_ops *ops), void *opaque);
 
 /**
- * device_create() - make an instance of @ops in @env (copied), calling its create and then a cold reset
+ * device_create() - make an instance of @ops in @env (copied), calling its create and then a cold
+ * reset
  *
  * For PCI and virtio kinds, the wrapping layer is set up before create. Main thread.
  */
-int device_create(const struct device_ops *ops, const struct device_env *env, struct device **ret_device,
-		  struct error *err);
+int device_create(const struct device_ops *ops, const struct device_env *env,
+		  struct device **ret_device, struct error *err);
 void device_destroy(struct device *dev);
 void device_reset(struct device *dev, enum reset_kind kind);
 

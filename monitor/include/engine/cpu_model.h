@@ -3,9 +3,10 @@
 #define LIMEN_ENGINE_CPU_MODEL_H
 
 /*
- * The processor that guests see, one model for all engines: CPUID leaves and the list of MSRs. Built from
- * what the host CPU has, what every engine present can do, and the configuration; so a machine can move
- * between engines, and a saved state names a model that the loading side must be able to build.
+ * The processor that guests see, one model for all engines: CPUID leaves and the list of MSRs.
+ * Built from what the host CPU has, what every engine present can do, and the configuration; so a
+ * machine can move between engines, and a saved state names a model that the loading side must be
+ * able to build.
  */
 
 #include "base/config.h"
@@ -36,8 +37,10 @@ struct cpu_model {
 	unsigned int cpus;
 };
 
-/** cpu_model_build() - @config: the "cpu.*" keys (cpu.model, cpu.features "+x,-y", cpu.hypervisor). */
-int cpu_model_build(struct cpu_model *model, unsigned int cpus, const struct config_view *config, struct error *err);
+/** cpu_model_build() - @config: the "cpu.*" keys (cpu.model, cpu.features "+x,-y",
+ *  cpu.hypervisor). */
+int cpu_model_build(struct cpu_model *model, unsigned int cpus, const struct config_view *config,
+		    struct error *err);
 
 /**
  * cpu_model_cpuid() - CPUID as vCPU @index executes it
@@ -46,11 +49,12 @@ int cpu_model_build(struct cpu_model *model, unsigned int cpus, const struct con
  *
  * Out-of-range leaves answer as the vendor's manual says. Any thread; no locks.
  */
-void cpu_model_cpuid(const struct cpu_model *model, unsigned int index, uint32_t leaf, uint32_t subleaf, uint64_t cr4,
-		     uint64_t xcr0, uint32_t ret[4]);
+void cpu_model_cpuid(const struct cpu_model *model, unsigned int index, uint32_t leaf,
+		     uint32_t subleaf, uint64_t cr4, uint64_t xcr0, uint32_t ret[4]);
 
 /** cpu_model_has() - whether a CPUID bit is set: register @reg 0-3 of @leaf/@subleaf, bit @bit. */
-bool cpu_model_has(const struct cpu_model *model, uint32_t leaf, uint32_t subleaf, unsigned int reg, unsigned int bit);
+bool cpu_model_has(const struct cpu_model *model, uint32_t leaf, uint32_t subleaf, unsigned int reg,
+		   unsigned int bit);
 
 /** cpu_model_vendor_is_amd() - decides SYSENTER/SYSCALL corners. */
 bool cpu_model_vendor_is_amd(const struct cpu_model *model);

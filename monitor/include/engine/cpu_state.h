@@ -3,8 +3,8 @@
 #define LIMEN_ENGINE_CPU_STATE_H
 
 /*
- * The neutral state of a virtual CPU: what every engine can take in and give out, and what is saved. A
- * machine suspended on one engine resumes on another through this.
+ * The neutral state of a virtual CPU: what every engine can take in and give out, and what is
+ * saved. A machine suspended on one engine resumes on another through this.
  */
 
 #include "base/state_table.h"
@@ -22,8 +22,8 @@ enum cpu_seg {
 };
 
 /*
- * Segment attributes as in VT-x's access-rights format, SDM vol. 3, 25.4.1: bits 0-3 type, 4 S, 5-6 DPL, 7 P,
- * 12 AVL, 13 L, 14 D/B, 15 G, 16 unusable.
+ * Segment attributes as in VT-x's access-rights format, SDM vol. 3, 25.4.1: bits 0-3 type, 4 S, 5-6
+ * DPL, 7 P, 12 AVL, 13 L, 14 D/B, 15 G, 16 unusable.
  */
 #define CPU_SEG_TYPE(attr) ((attr) & 0xf)
 #define CPU_SEG_S BIT(4)
@@ -34,7 +34,8 @@ enum cpu_seg {
 #define CPU_SEG_G BIT(15)
 #define CPU_SEG_UNUSABLE BIT(16)
 
-/** struct cpu_segment - a segment register with its hidden part; @limit in bytes (G already applied). */
+/** struct cpu_segment - a segment register with its hidden part; @limit in bytes (G already
+ *  applied). */
 struct cpu_segment {
 	uint64_t base;
 	uint32_t limit;
@@ -71,8 +72,10 @@ enum cpu_mp_state {
  * @interrupt_*: an external interrupt that was acknowledged but not delivered yet
  * @interrupt_shadow: the next instruction is shadowed (STI, MOV SS)
  * @tsc: value of the guest's TSC at machine-clock time of the save
- * @lapic: the local APIC's register page, one 32-bit register each 16 bytes (SDM vol. 3, table 11-1)
- * @lapic_timer_deadline_ns: machine-clock time of the APIC timer's next expiry, TIMER_NEVER when idle
+ * @lapic: the local APIC's register page, one 32-bit register each 16 bytes (SDM vol. 3, table
+ *         11-1)
+ * @lapic_timer_deadline_ns: machine-clock time of the APIC timer's next expiry, TIMER_NEVER when
+ *         idle
  */
 struct cpu_state {
 	uint64_t gpr[CPU_GPR_COUNT];
@@ -109,7 +112,8 @@ struct cpu_state {
 
 extern const struct state_table cpu_state_table;
 
-/** cpu_state_reset() - the state after power-on or INIT (SDM vol. 3, table 10-1), @index 0 being the BSP.
+/** cpu_state_reset() - the state after power-on or INIT (SDM vol. 3, table 10-1), @index 0 being
+ *  the BSP.
  *  @family_model_stepping: what EDX holds, CPUID.1:EAX. */
 void cpu_state_reset(struct cpu_state *state, unsigned int index, uint32_t family_model_stepping);
 

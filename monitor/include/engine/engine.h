@@ -3,12 +3,13 @@
 #define LIMEN_ENGINE_ENGINE_H
 
 /*
- * struct engine_ops is the only thing that the rest of the monitor knows of what runs the guest's code.
- * Three engines stand behind it: kvm, driver (limen.ko), soft. The monitor creates one engine, one vCPU for
- * each of the machine's CPUs, and lets engine/vcpu.c run each on a thread of its own.
+ * struct engine_ops is the only thing that the rest of the monitor knows of what runs the guest's
+ * code. Three engines stand behind it: kvm, driver (limen.ko), soft. The monitor creates one
+ * engine, one vCPU for each of the machine's CPUs, and lets engine/vcpu.c run each on a thread of
+ * its own.
  *
- * Locks: the engine's are the last in the order device, irq router, engine; nothing of the machine is called
- * with them held.
+ * Locks: the engine's are the last in the order device, irq router, engine; nothing of the machine
+ * is called with them held.
  */
 
 #include <pthread.h>
@@ -36,8 +37,8 @@ enum engine_event {
  * struct engine_env - what the machine gives its engine; outlives it
  * @ports, @mmio, @memory: the guest's address spaces
  * @model: CPUID and MSR model (engine/cpu_model.h)
- * @pic_intack: the PIC's answer to an interrupt-acknowledge cycle: a vector, or -1 when it has none. vCPU
- *              threads, no engine lock held
+ * @pic_intack: the PIC's answer to an interrupt-acknowledge cycle: a vector, or -1 when it has
+ *              none. vCPU threads, no engine lock held
  * @ioapic_eoi: a local APIC has ended a level-triggered interrupt with @vector. vCPU threads
  * @event: from a vCPU thread; returns at once
  */
@@ -65,7 +66,7 @@ enum vcpu_exit {
 struct engine_report {
 	bool usable;
 	char reason[256];	/* why not, and what to do; or a remark */
-	double mips;		/* measured ring-0 speed, million instructions a second; 0 when not measured */
+	double mips; /* measured ring-0 speed, million instructions a second; 0 when not measured */
 	char detail[256];	/* capabilities, for a person */
 };
 
@@ -79,14 +80,16 @@ struct engine_counter {
  * struct engine_ops - an engine
  * @name: "kvm", "driver", "soft"
  * @probe: can it be used here, and how fast is it; a few milliseconds; process-wide effects none
- * @create, @destroy: @engine is allocated with @engine_size and zeroed. create registers its memory and
- *                    eventfd listeners and fills engine->msi. Main thread
+ * @create, @destroy: @engine is allocated with @engine_size and zeroed. create registers its memory
+ *                    and eventfd listeners and fills engine->msi. Main thread
  * @vcpu_create: @vcpu is allocated with @vcpu_size; main thread. @vcpu_destroy its undoing
- * @vcpu_start, @vcpu_stop: on the vCPU's own thread, before its first and after its last run; optional
- * @vcpu_run: on the vCPU's thread: run guest code until something needs the monitor; port and memory accesses
- *            go to io_read()/io_write() from here. HLT sleeps in here until an interrupt or a kick
- * @vcpu_kick: any thread, async-signal-safe: make vcpu_run() return soon with VCPU_EXIT_KICKED, also when
- *             it is about to start
+ * @vcpu_start, @vcpu_stop: on the vCPU's own thread, before its first and after its last run;
+ *         optional
+ * @vcpu_run: on the vCPU's thread: run guest code until something needs the monitor; port and
+ *            memory accesses go to io_read()/io_write() from here. HLT sleeps in here until an
+ *            interrupt or a kick
+ * @vcpu_kick: any thread, async-signal-safe: make vcpu_run() return soon with VCPU_EXIT_KICKED,
+ *             also when it is about to start
  * @vcpu_save: into vcpu->state; the vCPU is not running. @vcpu_load: out of it
  * @set_extint: level of the PIC's INTR output, wired to the BSP's LINT0; any thread
  * @nmi: to one vCPU; any thread
@@ -146,15 +149,16 @@ const struct engine_ops *const *engine_all(void);
 /**
  * engine_select() - resolve `--engine`
  * @name: "auto", "kvm", "driver" or "soft"
- * @ret_remark: 256 bytes: for auto, why something better was passed over; "" when there is nothing to say
+ * @ret_remark: 256 bytes: for auto, why something better was passed over; "" when there is nothing
+ *              to say
  *
  * Return: the engine; NULL with @err when it cannot be used here.
  */
 const struct engine_ops *engine_select(const char *name, char *ret_remark, struct error *err);
 
 /** engine_create() - make the engine and its vCPUs, each reset but not running. */
-int engine_create(const struct engine_ops *ops, const struct engine_env *env, struct engine **ret_engine,
-		  struct error *err);
+int engine_create(const struct engine_ops *ops, const struct engine_env *env,
+		  struct engine **ret_engine, struct error *err);
 void engine_destroy(struct engine *engine);
 
 /* ------- the vCPUs' threads (engine/vcpu.c); main thread ------- */
@@ -165,8 +169,8 @@ int vcpus_start(struct engine *engine, struct error *err);
 /** vcpus_resume() - let them run. */
 void vcpus_resume(struct engine *engine);
 
-/** vcpus_pause() - return when none runs guest code; states can then be saved and loaded. Handlers called
- *  by a vCPU may be waiting for the main thread: nothing here waits on the main loop. */
+/** vcpus_pause() - return when none runs guest code; states can then be saved and loaded. Handlers
+ *  called by a vCPU may be waiting for the main thread: nothing here waits on the main loop. */
 void vcpus_pause(struct engine *engine);
 
 /** vcpus_reset() - put all to the power-on state; they must be paused. */

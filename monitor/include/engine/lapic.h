@@ -3,11 +3,12 @@
 #define LIMEN_ENGINE_LAPIC_H
 
 /*
- * The local APIC of engines that have none of their own (soft, driver): registers in xAPIC and x2APIC mode,
- * priorities, IPIs, LVT, timer (one-shot, periodic, TSC deadline). Intel SDM vol. 3, chapter 11.
+ * The local APIC of engines that have none of their own (soft, driver): registers in xAPIC and
+ * x2APIC mode, priorities, IPIs, LVT, timer (one-shot, periodic, TSC deadline). Intel SDM vol. 3,
+ * chapter 11.
  *
- * A struct lapic_bus joins the APICs of a machine; messages are matched against each. Interrupt arrival is
- * lock-free (atomic IRR) and calls wake(); everything else is the vCPU's own thread's.
+ * A struct lapic_bus joins the APICs of a machine; messages are matched against each. Interrupt
+ * arrival is lock-free (atomic IRR) and calls wake(); everything else is the vCPU's own thread's.
  */
 
 #include <stdatomic.h>
@@ -31,7 +32,8 @@ enum lapic_signal {
 
 /**
  * struct lapic_ops - what an APIC asks of its CPU
- * @signal: any thread, no lock held but the sender's; @arg: the SIPI's vector. Must only note it and wake.
+ * @signal: any thread, no lock held but the sender's; @arg: the SIPI's vector. Must only note it
+ *          and wake.
  * @eoi: a level-triggered vector was ended: tell the IOAPIC; the vCPU's thread
  */
 struct lapic_ops {
@@ -39,12 +41,13 @@ struct lapic_ops {
 	void (*eoi)(void *opaque, uint8_t vector);
 };
 
-int lapic_bus_create(unsigned int cpus, struct machine_clock *clock, uint64_t tsc_hz, struct lapic_bus **ret_bus,
-		     struct error *err);
+int lapic_bus_create(unsigned int cpus, struct machine_clock *clock, uint64_t tsc_hz,
+		     struct lapic_bus **ret_bus, struct error *err);
 void lapic_bus_destroy(struct lapic_bus *bus);
 
 /** lapic_bus_attach() - the APIC of CPU @index, reset; owned by the bus. */
-struct lapic *lapic_bus_attach(struct lapic_bus *bus, unsigned int index, const struct lapic_ops *ops, void *opaque);
+struct lapic *lapic_bus_attach(struct lapic_bus *bus, unsigned int index,
+			       const struct lapic_ops *ops, void *opaque);
 
 /** lapic_bus_message() - deliver an MSI or IOAPIC message; any thread. */
 void lapic_bus_message(struct lapic_bus *bus, const struct msi_message *msg);
@@ -57,7 +60,8 @@ void lapic_bus_set_extint(struct lapic_bus *bus, bool level);
 /** lapic_reset() - as by INIT or power-on; the BSP flag stays. */
 void lapic_reset(struct lapic *lapic);
 
-/** lapic_base()/set_base() - IA32_APIC_BASE. set_base returns false for what must fault with #GP. */
+/** lapic_base()/set_base() - IA32_APIC_BASE. set_base returns false for what must fault with
+ *  #GP. */
 uint64_t lapic_base(struct lapic *lapic);
 bool lapic_set_base(struct lapic *lapic, uint64_t value);
 
@@ -69,7 +73,8 @@ void lapic_write(struct lapic *lapic, unsigned int offset, uint32_t value);
 bool lapic_read_msr(struct lapic *lapic, uint32_t msr, uint64_t *ret_value);
 bool lapic_write_msr(struct lapic *lapic, uint32_t msr, uint64_t value);
 
-/** lapic_tsc_deadline()/set_() - IA32_TSC_DEADLINE in guest TSC units; @tsc_now: the guest's TSC now. */
+/** lapic_tsc_deadline()/set_() - IA32_TSC_DEADLINE in guest TSC units; @tsc_now: the guest's TSC
+ *  now. */
 uint64_t lapic_tsc_deadline(struct lapic *lapic);
 void lapic_set_tsc_deadline(struct lapic *lapic, uint64_t deadline, uint64_t tsc_now);
 
@@ -80,13 +85,15 @@ void lapic_set_cr8(struct lapic *lapic, uint8_t cr8);
 /** lapic_pending() - the vector that would be taken now (above PPR), or -1; a few loads. */
 int lapic_pending(struct lapic *lapic);
 
-/** lapic_extint_pending() - whether the PIC's request passes LINT0 (or the APIC is off) on this CPU. */
+/** lapic_extint_pending() - whether the PIC's request passes LINT0 (or the APIC is off) on this
+ *  CPU. */
 bool lapic_extint_pending(struct lapic *lapic);
 
 /** lapic_accept() - the CPU takes @vector: IRR to ISR. */
 void lapic_accept(struct lapic *lapic, uint8_t vector);
 
-/** lapic_save()/load() - to and from the neutral state's lapic, lapic_timer_deadline_ns and apic_base. */
+/** lapic_save()/load() - to and from the neutral state's lapic, lapic_timer_deadline_ns and
+ *  apic_base. */
 void lapic_save(struct lapic *lapic, struct cpu_state *state);
 int lapic_load(struct lapic *lapic, const struct cpu_state *state, struct error *err);
 

@@ -3,12 +3,13 @@
 #define LIMEN_MEMORY_GUEST_MEMORY_H
 
 /*
- * Guest-physical memory. A struct mem_region is a piece of host memory (RAM, ROM, video memory) in a memfd;
- * a struct guest_memory is the guest-physical address space: slots that map parts of regions. Regions live
- * until the machine is destroyed, so a pointer into one never dangles; only slots come and go (PAM, BARs).
+ * Guest-physical memory. A struct mem_region is a piece of host memory (RAM, ROM, video memory) in
+ * a memfd; a struct guest_memory is the guest-physical address space: slots that map parts of
+ * regions. Regions live until the machine is destroyed, so a pointer into one never dangles; only
+ * slots come and go (PAM, BARs).
  *
- * Look-up is lock-free (a sequence count over a fixed array of slots). Changes are made under a mutex and
- * announced to listeners (the engines), which map them for the CPU.
+ * Look-up is lock-free (a sequence count over a fixed array of slots). Changes are made under a
+ * mutex and announced to listeners (the engines), which map them for the CPU.
  *
  * What is not RAM here is I/O: bus/io.h.
  */
@@ -26,7 +27,8 @@ enum mem_dirty_client {
 	MEM_DIRTY_CLIENTS,
 };
 
-/* Per-page flag: the soft engine holds decoded instructions of this page; a write must raise code_gen. */
+/* Per-page flag: the soft engine holds decoded instructions of this page; a write must raise
+ * code_gen. */
 #define MEM_PAGE_CODE 0x80
 
 enum {
@@ -74,9 +76,11 @@ struct mem_slot {
 };
 
 /**
- * struct guest_memory_listener - told of each change, on the thread that makes it, with the memory's mutex held
+ * struct guest_memory_listener - told of each change, on the thread that makes it, with the
+ * memory's mutex held
  * @slot_added, @slot_removed: mandatory
- * @dirty_cleared: pages of @region were marked clean: writes to them must be noticed again; optional
+ * @dirty_cleared: pages of @region were marked clean: writes to them must be noticed again;
+ *                 optional
  * @dirty_sync: bring @region's page_flags up to date with what the CPU has written; optional
  * @code_marked: pages of @region became code: writes must go through guest_mem_written(). Optional.
  */
@@ -84,7 +88,8 @@ struct guest_memory_listener {
 	void (*slot_added)(struct guest_memory_listener *l, const struct mem_slot *slot);
 	void (*slot_removed)(struct guest_memory_listener *l, const struct mem_slot *slot);
 	void (*tracking_changed)(struct guest_memory_listener *l, struct mem_region *region);
-	void (*dirty_cleared)(struct guest_memory_listener *l, struct mem_region *region, uint64_t offset, uint64_t size);
+	void (*dirty_cleared)(struct guest_memory_listener *l, struct mem_region *region,
+			      uint64_t offset, uint64_t size);
 	void (*dirty_sync)(struct guest_memory_listener *l, struct mem_region *region);
 	struct list node;
 };
@@ -98,29 +103,31 @@ void guest_memory_destroy(struct guest_memory *memory);
  * guest_memory_add_region() - allocate a region (zeroed, unpopulated memfd pages); owned by @memory
  * @size: bytes, rounded up to 4 KiB; at most 64 GiB in all
  */
-int guest_memory_add_region(struct guest_memory *memory, const char *name, uint64_t size, unsigned int flags,
-			    struct mem_region **ret_region, struct error *err);
+int guest_memory_add_region(struct guest_memory *memory, const char *name, uint64_t size,
+			    unsigned int flags, struct mem_region **ret_region, struct error *err);
 
 /** guest_memory_for_each_region() - in the order of their creation, for saving and loading. */
 void guest_memory_for_each_region(struct guest_memory *memory,
-				  void (*fn)(void *opaque, struct mem_region *region), void *opaque);
+				  void (*fn)(void *opaque, struct mem_region *region),
+				  void *opaque);
 
 /**
  * guest_memory_map() - map @size bytes of @region from @offset at @gpa
  *
- * A part of an existing slot that it overlaps is replaced (the old slot is split), in one step as seen by
- * look-ups. Any thread; takes the memory's mutex. Return: 0, -ENOSPC when there would be too many slots,
- * -EINVAL for a range beyond the region or not page-aligned.
+ * A part of an existing slot that it overlaps is replaced (the old slot is split), in one step as
+ * seen by look-ups. Any thread; takes the memory's mutex. Return: 0, -ENOSPC when there would be
+ * too many slots, -EINVAL for a range beyond the region or not page-aligned.
  */
-int guest_memory_map(struct guest_memory *memory, gpa_t gpa, struct mem_region *region, uint64_t offset,
-		     uint64_t size, bool readonly);
+int guest_memory_map(struct guest_memory *memory, gpa_t gpa, struct mem_region *region,
+		     uint64_t offset, uint64_t size, bool readonly);
 
 /** guest_memory_unmap() - leave nothing mapped in [@gpa, @gpa + @size). */
 void guest_memory_unmap(struct guest_memory *memory, gpa_t gpa, uint64_t size);
 
 /** guest_memory_add_listener() - and call its slot_added for each present slot. */
 void guest_memory_add_listener(struct guest_memory *memory, struct guest_memory_listener *listener);
-void guest_memory_remove_listener(struct guest_memory *memory, struct guest_memory_listener *listener);
+void guest_memory_remove_listener(struct guest_memory *memory,
+				  struct guest_memory_listener *listener);
 
 /**
  * guest_memory_find() - the slot that holds @gpa
@@ -131,12 +138,12 @@ bool guest_memory_find(struct guest_memory *memory, gpa_t gpa, struct mem_slot *
 
 /* ------- access by devices and loaders; any thread, lock-free ------- */
 
-/** guest_mem_read() - copy from the guest. Return: 0, or -EFAULT when a byte of it is not RAM or ROM
- *  (@buf is then unspecified). The range may span slots. */
+/** guest_mem_read() - copy from the guest. Return: 0, or -EFAULT when a byte of it is not RAM or
+ *  ROM (@buf is then unspecified). The range may span slots. */
 int guest_mem_read(struct guest_memory *memory, gpa_t gpa, void *buf, size_t size);
 
-/** guest_mem_write() - copy to the guest and note the write. -EFAULT when a byte is not RAM (nothing past
- *  it is written); bytes in read-only slots are dropped. */
+/** guest_mem_write() - copy to the guest and note the write. -EFAULT when a byte is not RAM
+ *  (nothing past it is written); bytes in read-only slots are dropped. */
 int guest_mem_write(struct guest_memory *memory, gpa_t gpa, const void *buf, size_t size);
 
 /** guest_mem_write_rom() - as guest_mem_write(), but also into read-only slots: for loaders. */
@@ -147,7 +154,8 @@ int guest_mem_fill(struct guest_memory *memory, gpa_t gpa, uint8_t value, size_t
 
 /**
  * guest_mem_map() - the host address of [@gpa, @gpa + @size)
- * @write: it will be written; read-only memory then answers NULL. Call guest_mem_written() afterwards.
+ * @write: it will be written; read-only memory then answers NULL. Call guest_mem_written()
+ *         afterwards.
  *
  * Return: NULL unless the whole range lies in one slot. Valid as long as the machine.
  */
@@ -166,21 +174,24 @@ int guest_mem_write_u64(struct guest_memory *memory, gpa_t gpa, uint64_t value);
 
 /* ------- dirty tracking and code pages ------- */
 
-/** mem_region_set_tracking() - start or stop collecting dirty pages for @client; starting marks all dirty. */
-void mem_region_set_tracking(struct guest_memory *memory, struct mem_region *region, enum mem_dirty_client client,
-			     bool on);
+/** mem_region_set_tracking() - start or stop collecting dirty pages for @client; starting marks all
+ *  dirty. */
+void mem_region_set_tracking(struct guest_memory *memory, struct mem_region *region,
+			     enum mem_dirty_client client, bool on);
 
 /**
- * mem_region_collect_dirty() - which pages of [@offset, @offset + @size) were written since the last call
+ * mem_region_collect_dirty() - which pages of [@offset, @offset + @size) were written since the
+ * last call
  * @ret_bitmap: one bit a page, from @offset's page; written whole
  *
  * Syncs with the engine, then clears the bits for @client. Return: whether any page was dirty.
  */
-bool mem_region_collect_dirty(struct guest_memory *memory, struct mem_region *region, enum mem_dirty_client client,
-			      uint64_t offset, uint64_t size, uint64_t *ret_bitmap);
+bool mem_region_collect_dirty(struct guest_memory *memory, struct mem_region *region,
+			      enum mem_dirty_client client, uint64_t offset, uint64_t size,
+			      uint64_t *ret_bitmap);
 
-/** mem_region_written() - note a write by page flags: dirty bits for all clients that track, code_gen.
- *  Any thread, lock-free; safe against concurrent calls. */
+/** mem_region_written() - note a write by page flags: dirty bits for all clients that track,
+ *  code_gen. Any thread, lock-free; safe against concurrent calls. */
 void mem_region_written(struct mem_region *region, uint64_t offset, uint64_t size);
 
 #endif
