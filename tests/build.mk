@@ -26,16 +26,20 @@ $(TEST_PROGRAMS): $(O)/tests/%: $(O)/obj/tests/%.o $(TEST_HELPER_OBJ) $(MONITOR_
 
 ##: make tests        build the test programs
 ##: make check        build and run all tests (JOBS=n at a time)
-##: make check-unit   the test programs alone; check-system, check-tools: the others alone
-.PHONY: tests check check-unit check-system check-tools
+##: make check-unit   its unit and device tests alone; check-engine, check-system, check-tools: more
+.PHONY: tests check check-unit check-engine check-system check-tools
 tests: $(TEST_PROGRAMS)
 
 RUN_TESTS = python3 tests/tools/run-tests --out $(O) --mode $(MODE) $(if $(JOBS),--jobs $(JOBS))
+UNIT_PROGRAMS := $(filter $(O)/tests/unit/% $(O)/tests/device/%,$(TEST_PROGRAMS))
+ENGINE_PROGRAMS := $(filter $(O)/tests/engine/%,$(TEST_PROGRAMS))
 
 check: all tests
 	@$(RUN_TESTS) $(TEST_PROGRAMS) $(SYSTEM_TESTS) $(TOOL_CHECKS)
-check-unit: tests
-	@$(RUN_TESTS) $(TEST_PROGRAMS)
+check-unit: $(UNIT_PROGRAMS)
+	@$(RUN_TESTS) $(UNIT_PROGRAMS)
+check-engine: $(ENGINE_PROGRAMS)
+	@$(RUN_TESTS) $(ENGINE_PROGRAMS)
 check-system: all
 	@$(RUN_TESTS) $(SYSTEM_TESTS)
 check-tools: all
