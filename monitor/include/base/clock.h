@@ -52,8 +52,9 @@ struct timer {
 	timer_fn fn;
 	void *opaque;
 	uint64_t deadline_ns;
-	struct list node; /* or a heap index, as the implementation needs */
-	size_t index;
+	struct timer *child; /* the heap's links */
+	struct timer *next;
+	struct timer *prev;
 	bool queued;
 };
 

@@ -9,8 +9,9 @@
  *
  * Keys are dotted paths ("memory", "boot.kernel", "disk.0.file", "disk.0.cache"). Which keys exist
  * is declared in tables: by the machine for its own, by each device for its instances. A
- * declaration is made for a pattern in which "*" stands for one path component ("disk.*"). A key
- * that nobody declared is an error that names the nearest declared one.
+ * declaration is made for a pattern in which "*" stands for one index from 0 to 255 ("disk.*"). A
+ * key that nobody declared is an error that names the nearest declared one. The tree has no lock:
+ * it belongs to the main loop's thread.
  */
 
 #include "base/error.h"
@@ -31,7 +32,8 @@ enum config_type {
  * @name: last component
  * @def: default as text; NULL for "not set"
  * @help: one line for help texts and forms
- * @choices: "a|b|c" for CONFIG_ENUM
+ * @choices: "a|b|c" for CONFIG_ENUM; for CONFIG_PATH, words that stand for themselves and are
+ *           no file names
  * @min, @max: for CONFIG_INT and CONFIG_SIZE; both 0: no limits
  * @unit: for CONFIG_SIZE, what a bare number counts (MIB(1) for memory); 0 is 1
  */
@@ -81,6 +83,14 @@ int config_set_assignment(struct config_tree *tree, const char *assignment, stru
  *  indexes). On failure the text has file, line and key, and no key has changed. */
 int config_load_yaml(struct config_tree *tree, const char *file, struct error *err);
 
+/**
+ * config_load_yaml_text() - the same from memory
+ * @name: stands in errors
+ * @folder: what relative file names count from
+ */
+int config_load_yaml_text(struct config_tree *tree, const char *text, size_t size,
+			  const char *name, const char *folder, struct error *err);
+
 /** config_save_yaml() - write all keys that are set, atomically (new file, rename). */
 int config_save_yaml(struct config_tree *tree, const char *file, struct error *err);
 
@@ -98,6 +108,15 @@ int64_t config_get_int(const struct config_view *view, const char *name);
 uint64_t config_get_size(const struct config_view *view, const char *name);
 const char *config_get_string(const struct config_view *view, const char *name);
 bool config_get_mac(const struct config_view *view, const char *name, uint8_t ret_mac[6]);
+
+/** config_get_text() - the text of any key's value or default, NULL for neither; -ENOENT. */
+int config_get_text(struct config_tree *tree, const char *path, const char **ret_text,
+		    struct error *err);
+
+/** config_for_each_value() - visit every key that is set, in the order of the paths. */
+void config_for_each_value(struct config_tree *tree,
+			   void (*fn)(void *opaque, const char *path, const char *text),
+			   void *opaque);
 
 /**
  * config_index_count() - one more than the highest index N for which a key under "@prefix.N." is
