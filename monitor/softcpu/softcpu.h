@@ -101,9 +101,8 @@ typedef void (*soft_fn)(struct softcpu *cpu, const struct soft_op *op);
  * @length: bytes
  * @opsize, @addrsize: bytes (1, 2, 4, 8)
  * @seg, @base, @index, @scale, @disp: the memory operand; base SOFT_REG_NONE for none; RIP-relative
- *         ones have
- *        @disp made absolute by the decoder (64-bit) when that is possible, else @rip_relative is
- *        set
+ *        ones have @disp made absolute by the decoder (64-bit) when that is possible, else
+ *        @rip_relative is set
  * @reg, @rm: register operands (cpu_gpr numbers; for byte registers 16-19 mean AH, CH, DH, BH)
  * @imm: immediate, sign-extended
  * @rep: 0, 0xf2 or 0xf3; @lock: LOCK prefix present
