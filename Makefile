@@ -72,7 +72,11 @@ Q :=
 say :=
 else
 Q := @
+ifneq ($(findstring s,$(filter-out --%,$(firstword -$(MAKEFLAGS)))),)
+say = @
+else
 say = @printf '  %-7s %s\n' '$(1)' '$(patsubst $(O)/%,%,$(2))';
+endif
 endif
 
 # What the folders add:

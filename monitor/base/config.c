@@ -332,7 +332,7 @@ struct config_view config_view_at(struct config_tree *tree, const char *prefix)
 	struct config_view view = { .tree = tree };
 
 	assert(strlen(prefix) < sizeof(view.prefix));
-	strcpy(view.prefix, prefix);
+	memcpy(view.prefix, prefix, strlen(prefix) + 1);
 	return view;
 }
 

@@ -3,8 +3,9 @@
 #define LIMEN_BLOCK_BLOCK_H
 
 /*
- * Disk images, as storage devices see them: a struct block_device takes requests from any thread and
- * completes each exactly once. Behind it stands a format driver (raw; later qcow2 and others) over a file.
+ * Disk images, as storage devices see them: a struct block_device takes requests from any thread
+ * and completes each exactly once. Behind it stands a format driver (raw; later qcow2 and others)
+ * over a file.
  */
 
 #include <sys/uio.h>
@@ -66,9 +67,10 @@ struct block_options {
  * block_open() - open and lock an image
  * @loop: loop of the I/O thread that completes its requests
  *
- * The image is locked (open file description locks) against a second writer; the error then says so. A
- * directory, a device without permission, a size that is not a multiple of 512: one clear line each. A raw
- * image's tail beyond the last whole sector reads as zeroes and is refused for writing.
+ * The image is locked (open file description locks) against a second writer; the error then says
+ * so. A directory, a device without permission, a size that is not a multiple of 512: one clear
+ * line each. A raw image's tail beyond the last whole sector reads as zeroes and is refused for
+ * writing.
  */
 int block_open(const struct block_options *options, struct event_loop *loop,
 	       struct block_device **ret_device, struct error *err);
@@ -81,8 +83,8 @@ uint64_t block_size(const struct block_device *device);
 bool block_readonly(const struct block_device *device);
 const char *block_file(const struct block_device *device);
 
-/** block_submit() - any thread; errors too arrive by done(), which may run before this returns only when
- *  called on the I/O thread. */
+/** block_submit() - any thread; errors too arrive by done(), which may run before this returns only
+ *  when called on the I/O thread. */
 void block_submit(struct block_device *device, struct block_request *request);
 
 /** block_drain() - wait until nothing is in flight; not on the I/O thread. */

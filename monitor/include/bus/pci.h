@@ -3,11 +3,12 @@
 #define LIMEN_BUS_PCI_H
 
 /*
- * PCI Express, bus 0: configuration space through ports 0xcf8/0xcfc and ECAM, BARs that move, INTx, MSI and
- * MSI-X. PCI Local Bus 3.0, PCI Express Base 5.0 (chapter 7), MSI-X in section 6.1 of the former.
+ * PCI Express, bus 0: configuration space through ports 0xcf8/0xcfc and ECAM, BARs that move, INTx,
+ * MSI and MSI-X. PCI Local Bus 3.0, PCI Express Base 5.0 (chapter 7), MSI-X in section 6.1 of the
+ * former.
  *
- * A PCI device starts with a struct pci_device; it declares its identity in its pci_device_ops, its BARs
- * and capabilities in create, and is otherwise a plain device (bus/device.h). The core answers
+ * A PCI device starts with a struct pci_device; it declares its identity in its pci_device_ops, its
+ * BARs and capabilities in create, and is otherwise a plain device (bus/device.h). The core answers
  * configuration accesses, decodes and moves BARs, masks vectors, and saves and resets all of that.
  */
 
@@ -34,8 +35,8 @@ struct pci_device;
  * @class_code: 24 bits: class, subclass, programming interface
  * @interrupt_pin: 0 none, 1-4 INTA-INTD
  * @express: give it a PCI Express capability (root-complex integrated endpoint)
- * @config_written: after the guest changed [@offset, @offset + @size) of configuration space; optional;
- *                  lock held
+ * @config_written: after the guest changed [@offset, @offset + @size) of configuration space;
+ *                  optional; lock held
  */
 struct pci_device_ops {
 	struct device_ops base;
@@ -89,7 +90,8 @@ struct pci_device {
 	struct pci_msix_entry msix[PCI_MSIX_MAX];
 	uint64_t msix_pending;
 	struct io_region msix_region;
-	void (*msix_vector_changed)(struct pci_device *pci, unsigned int vector); /* see pci_msix_set_listener() */
+	void (*msix_vector_changed)(struct pci_device *pci,
+				    unsigned int vector); /* see pci_msix_set_listener() */
 };
 
 static inline struct pci_device *pci_device_from_device(struct device *dev)
@@ -101,8 +103,8 @@ static inline struct pci_device *pci_device_from_device(struct device *dev)
 
 /**
  * struct pci_bus_env - what the root complex needs
- * @route_irq: INTx of (@slot, @pin 0-3) is now @level, after the OR of all devices that share the wire was
- *             taken by the bus; the chipset maps it to a PIRQ
+ * @route_irq: INTx of (@slot, @pin 0-3) is now @level, after the OR of all devices that share the
+ *             wire was taken by the bus; the chipset maps it to a PIRQ
  * @msi: where messages go
  */
 struct pci_bus_env {
@@ -117,7 +119,8 @@ struct pci_bus_env {
 int pci_bus_create(const struct pci_bus_env *env, struct pci_bus **ret_bus, struct error *err);
 void pci_bus_destroy(struct pci_bus *bus);
 
-/** pci_bus_set_ecam() - show configuration space (1 MiB per bus, @buses of them) at @base; 0 size: nowhere. */
+/** pci_bus_set_ecam() - show configuration space (1 MiB per bus, @buses of them) at @base; 0 size:
+ *  nowhere. */
 int pci_bus_set_ecam(struct pci_bus *bus, uint64_t base, unsigned int buses);
 
 /** pci_bus_find() - the device at @devfn of bus 0, or NULL. */
@@ -127,16 +130,19 @@ struct pci_device *pci_bus_find(struct pci_bus *bus, unsigned int devfn);
 int pci_bus_free_slot(struct pci_bus *bus, unsigned int first);
 
 /** Access to configuration space by the guest; for the chipset's own registers and tests. */
-uint32_t pci_bus_config_read(struct pci_bus *bus, unsigned int bdf, unsigned int offset, unsigned int size);
-void pci_bus_config_write(struct pci_bus *bus, unsigned int bdf, unsigned int offset, uint32_t value,
-			  unsigned int size);
+uint32_t pci_bus_config_read(struct pci_bus *bus, unsigned int bdf, unsigned int offset,
+			     unsigned int size);
+void pci_bus_config_write(struct pci_bus *bus, unsigned int bdf, unsigned int offset,
+			  uint32_t value, unsigned int size);
 
 /* ------- by devices, in create ------- */
 
-/** pci_bar_set_io()/set_memory() - declare BAR @n; @kind MEM for handlers in @region (initialised by the
- *  caller, size a power of two), or memory the guest accesses directly. */
-int pci_bar_set_io(struct pci_device *pci, unsigned int n, enum pci_bar_kind kind, struct io_region *region);
-int pci_bar_set_memory(struct pci_device *pci, unsigned int n, enum pci_bar_kind kind, struct mem_region *memory);
+/** pci_bar_set_io()/set_memory() - declare BAR @n; @kind MEM for handlers in @region (initialised
+ *  by the caller, size a power of two), or memory the guest accesses directly. */
+int pci_bar_set_io(struct pci_device *pci, unsigned int n, enum pci_bar_kind kind,
+		   struct io_region *region);
+int pci_bar_set_memory(struct pci_device *pci, unsigned int n, enum pci_bar_kind kind,
+		       struct mem_region *memory);
 
 /** pci_rom_set() - expansion ROM from @memory (size a power of two). */
 int pci_rom_set(struct pci_device *pci, struct mem_region *memory);
@@ -163,14 +169,15 @@ bool pci_msix_enabled(const struct pci_device *pci);
 void pci_msix_notify(struct pci_device *pci, unsigned int vector);
 
 /**
- * pci_msix_set_listener() - be told (lock held) when @vector's message, mask or the function mask changed,
- * so that an irqfd can be attached or detached
+ * pci_msix_set_listener() - be told (lock held) when @vector's message, mask or the function mask
+ * changed, so that an irqfd can be attached or detached
  */
 void pci_msix_set_listener(struct pci_device *pci,
 			   void (*changed)(struct pci_device *pci, unsigned int vector));
 
 /** pci_msix_message() - @vector's message; false while it is masked or MSI-X is off. */
-bool pci_msix_message(const struct pci_device *pci, unsigned int vector, struct msi_message *ret_message);
+bool pci_msix_message(const struct pci_device *pci, unsigned int vector,
+		      struct msi_message *ret_message);
 
 /** pci_dma_enabled() - Bus Master Enable; devices must not touch guest memory without it. */
 bool pci_dma_enabled(const struct pci_device *pci);

@@ -3,13 +3,13 @@
 #define LIMEN_BUS_VIRTIO_H
 
 /*
- * virtio 1.2 over PCI, modern only: the core (feature negotiation, device status, split and packed rings,
- * indirect descriptors, event suppression) and the PCI transport (section 4.1). A virtio device starts with
- * a struct virtio_device, declares its queues and features in its virtio_device_ops, and takes and completes
- * chains of buffers.
+ * virtio 1.2 over PCI, modern only: the core (feature negotiation, device status, split and packed
+ * rings, indirect descriptors, event suppression) and the PCI transport (section 4.1). A virtio
+ * device starts with a struct virtio_device, declares its queues and features in its
+ * virtio_device_ops, and takes and completes chains of buffers.
  *
- * A ring that breaks the rules sets DEVICE_NEEDS_RESET (2.1.2): virtqueue_pop() then finds nothing until the
- * driver resets the device.
+ * A ring that breaks the rules sets DEVICE_NEEDS_RESET (2.1.2): virtqueue_pop() then finds nothing
+ * until the driver resets the device.
  */
 
 #include <sys/uio.h>
@@ -33,8 +33,8 @@ struct virtqueue;
 
 /**
  * struct virtqueue_chain - a chain of buffers that the driver made available
- * @in: what the device may write (device-writable); @out: what it may read; as host addresses. All of it was
- *      checked to be guest RAM
+ * @in: what the device may write (device-writable); @out: what it may read; as host addresses. All
+ *      of it was checked to be guest RAM
  * @in_gpa: guest addresses of @in, for noting writes (the core does this in virtqueue_push())
  * @token: which chain it is, for virtqueue_push()
  */
@@ -59,8 +59,8 @@ struct virtqueue_chain {
  * @get_config: fill the device-specific configuration space; called for every read
  * @set_config: the driver wrote there; optional
  * @config_size: bytes of it
- * @notify: the driver made buffers available in queue @n. On the device's io_loop thread (the notify
- *          register is an eventfd), the device's lock held
+ * @notify: the driver made buffers available in queue @n. On the device's io_loop thread (the
+ *          notify register is an eventfd), the device's lock held
  * @status_changed: after the driver set status (DRIVER_OK, or 0 = reset); lock held; optional
  */
 struct virtio_device_ops {
@@ -71,14 +71,16 @@ struct virtio_device_ops {
 	size_t config_size;
 	uint64_t (*features)(struct virtio_device *vdev);
 	void (*get_config)(struct virtio_device *vdev, uint8_t *ret_config);
-	void (*set_config)(struct virtio_device *vdev, size_t offset, const uint8_t *data, size_t size);
+	void (*set_config)(struct virtio_device *vdev, size_t offset, const uint8_t *data,
+			   size_t size);
 	void (*notify)(struct virtio_device *vdev, unsigned int n);
 	void (*status_changed)(struct virtio_device *vdev, uint8_t status);
 };
 
-#define VIRTIO_PCI_IDS(type_, class_)                                                     \
+#define VIRTIO_PCI_IDS(type_, class_)                                                      \
 	.vendor_id = 0x1af4, .device_id = 0x1040 + (type_), .subsystem_vendor_id = 0x1af4, \
-	.subsystem_id = 0x1100, .class_code = (class_), .revision = 1, .interrupt_pin = 1, .express = true
+	.subsystem_id = 0x1100, .class_code = (class_), .revision = 1, .interrupt_pin = 1, \
+	.express = true
 
 /** struct virtqueue - one ring; members are the core's. */
 struct virtqueue {
@@ -140,18 +142,20 @@ static inline bool virtio_has_feature(const struct virtio_device *vdev, unsigned
 
 /**
  * virtqueue_pop() - take the next available chain; device lock held
- * @ret_chain: points into @vq: valid until the next pop of this queue. A device that keeps a chain longer
- *             copies what it needs (virtqueue_chain_copy())
+ * @ret_chain: points into @vq: valid until the next pop of this queue. A device that keeps a chain
+ *             longer copies what it needs (virtqueue_chain_copy())
  *
  * Return: 1 with a chain, 0 when there is none (or the queue is broken or not enabled).
  */
 int virtqueue_pop(struct virtqueue *vq, struct virtqueue_chain *ret_chain);
 
-/** virtqueue_chain_copy() - a copy with arrays of its own in @storage, which holds VIRTQUEUE_SEGMENTS_MAX. */
+/** virtqueue_chain_copy() - a copy with arrays of its own in @storage, which holds
+ *  VIRTQUEUE_SEGMENTS_MAX. */
 void virtqueue_chain_copy(const struct virtqueue_chain *chain, struct virtqueue_chain *ret_copy,
 			  struct iovec *iov_storage, gpa_t *gpa_storage);
 
-/** virtqueue_push() - give the chain back with @written bytes written to its in part; marks them dirty. */
+/** virtqueue_push() - give the chain back with @written bytes written to its in part; marks them
+ *  dirty. */
 void virtqueue_push(struct virtqueue *vq, const struct virtqueue_chain *chain, uint32_t written);
 
 /** virtqueue_unpop() - put the chain just popped back; nothing may have been popped since. */
@@ -160,8 +164,8 @@ void virtqueue_unpop(struct virtqueue *vq, const struct virtqueue_chain *chain);
 /** virtqueue_flush() - interrupt the driver if it wants to know about what was pushed. */
 void virtqueue_flush(struct virtqueue *vq);
 
-/** virtqueue_set_notification() - ask the driver not to (or again to) notify; on turning it on, returns
- *  whether buffers came in between. */
+/** virtqueue_set_notification() - ask the driver not to (or again to) notify; on turning it on,
+ *  returns whether buffers came in between. */
 bool virtqueue_set_notification(struct virtqueue *vq, bool on);
 
 /** virtio_config_changed() - tell the driver to read the configuration space again. */
@@ -171,8 +175,10 @@ void virtio_config_changed(struct virtio_device *vdev);
 void virtio_needs_reset(struct virtio_device *vdev, const char *why);
 
 /** Copy between a flat buffer and an iovec array; return the bytes copied. */
-size_t iov_to_buf(const struct iovec *iov, unsigned int count, size_t offset, void *buf, size_t size);
-size_t iov_from_buf(const struct iovec *iov, unsigned int count, size_t offset, const void *buf, size_t size);
+size_t iov_to_buf(const struct iovec *iov, unsigned int count, size_t offset, void *buf,
+		  size_t size);
+size_t iov_from_buf(const struct iovec *iov, unsigned int count, size_t offset, const void *buf,
+		    size_t size);
 
 extern const struct state_table virtio_device_state_table;
 

@@ -3,9 +3,9 @@
 #define LIMEN_DISPLAY_DISPLAY_H
 
 /*
- * The display surface: what a guest's screen shows, with damage, between the display device that draws it
- * and whoever looks (the screenshot now; the display socket's clients). A display belongs to a head;
- * device and viewers meet only here.
+ * The display surface: what a guest's screen shows, with damage, between the display device that
+ * draws it and whoever looks (the screenshot now; the display socket's clients). A display belongs
+ * to a head; device and viewers meet only here.
  *
  * Nobody looking costs nothing: the device draws when a viewer asks for an update.
  */
@@ -26,8 +26,8 @@ struct display_rect {
 };
 
 /**
- * struct display_surface - pixels, 32 bits each as 0x00RRGGBB in native order, in a sealed-size memfd so that
- * they can be shared with another process
+ * struct display_surface - pixels, 32 bits each as 0x00RRGGBB in native order, in a sealed-size
+ * memfd so that they can be shared with another process
  * @generation: raised whenever the surface is replaced (new size)
  */
 struct display_surface {
@@ -59,8 +59,8 @@ struct display_source {
 };
 
 /**
- * struct display_listener - a viewer; callbacks run on the thread that draws, with the display's lock held,
- * and must be short
+ * struct display_listener - a viewer; callbacks run on the thread that draws, with the display's
+ * lock held, and must be short
  */
 struct display_listener {
 	void (*surface_changed)(struct display_listener *l, const struct display_surface *surface);
@@ -77,8 +77,8 @@ void display_destroy(struct display *display);
 
 void display_set_source(struct display *display, const struct display_source *source);
 
-/** display_resize() - a surface of this size (unchanged when it has it already); contents black. -EINVAL
- *  beyond the limits. Return: 0; *@ret_surface stays valid until the next resize. */
+/** display_resize() - a surface of this size (unchanged when it has it already); contents black.
+ *  -EINVAL beyond the limits. Return: 0; *@ret_surface stays valid until the next resize. */
 int display_resize(struct display *display, uint32_t width, uint32_t height,
 		   struct display_surface **ret_surface);
 
@@ -106,8 +106,8 @@ void display_remove_listener(struct display *display, struct display_listener *l
 /** display_resize_hint() - tell the device which size a viewer would like. */
 void display_resize_hint(struct display *display, uint32_t width, uint32_t height);
 
-/** display_write_png() - update, then write the surface to @file as PNG, atomically. -ENODATA when the guest
- *  has not set up a screen. */
+/** display_write_png() - update, then write the surface to @file as PNG, atomically. -ENODATA when
+ *  the guest has not set up a screen. */
 int display_write_png(struct display *display, const char *file, struct error *err);
 
 #endif

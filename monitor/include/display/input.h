@@ -3,9 +3,10 @@
 #define LIMEN_DISPLAY_INPUT_H
 
 /*
- * Input from people to the guest: keys by evdev code (linux/input-event-codes.h), pointer buttons and
- * motion. Viewers and the control socket put events in; the keyboard and pointer devices that the machine
- * has take them out. The router remembers what is held down, so that it can be released when a viewer goes.
+ * Input from people to the guest: keys by evdev code (linux/input-event-codes.h), pointer buttons
+ * and motion. Viewers and the control socket put events in; the keyboard and pointer devices that
+ * the machine has take them out. The router remembers what is held down, so that it can be released
+ * when a viewer goes.
  */
 
 #include "base/error.h"
@@ -46,7 +47,8 @@ struct input_sink {
 int input_router_create(struct input_router **ret_router, struct error *err);
 void input_router_destroy(struct input_router *router);
 
-/** input_router_add_sink() - devices, in create; the last one added that can take an event gets it. */
+/** input_router_add_sink() - devices, in create; the last one added that can take an event gets
+ *  it. */
 int input_router_add_sink(struct input_router *router, const struct input_sink *sink);
 void input_router_remove_sink(struct input_router *router, void *opaque);
 
@@ -63,8 +65,8 @@ void input_release_all(struct input_router *router);
 /** input_takes_absolute() - whether a device takes absolute positions now. */
 bool input_takes_absolute(struct input_router *router);
 
-/** input_key_from_qcode() - evdev code of a QKeyCode name ("ret", "ctrl", "a", "f1" ...: QMP's send-key), or
- *  -ENOENT. */
+/** input_key_from_qcode() - evdev code of a QKeyCode name ("ret", "ctrl", "a", "f1" ...: QMP's
+ *  send-key), or -ENOENT. */
 int input_key_from_qcode(const char *name);
 
 #endif

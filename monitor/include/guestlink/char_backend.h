@@ -3,7 +3,8 @@
 #define LIMEN_GUESTLINK_CHAR_BACKEND_H
 
 /*
- * Byte streams between the host and a guest's serial ports and consoles: a terminal, a file, a UNIX socket.
+ * Byte streams between the host and a guest's serial ports and consoles: a terminal, a file, a UNIX
+ * socket.
  */
 
 #include "base/error.h"
@@ -14,7 +15,8 @@ struct char_backend;
 
 /**
  * struct char_client - the device at the guest's end; called on the loop's thread, no lock held
- * @can_receive: how many bytes receive() takes now; 0 stops reading the host until char_backend_ready()
+ * @can_receive: how many bytes receive() takes now; 0 stops reading the host until
+ *               char_backend_ready()
  * @receive: bytes from the host; at most what can_receive() said
  * @hangup: the other side came (@open) or went; optional
  */
@@ -52,8 +54,8 @@ void char_backend_set_client(struct char_backend *backend, const struct char_cli
 /**
  * char_backend_write() - bytes from the guest; any thread; never blocks
  *
- * Return: how many were taken. A reader that does not read has a bounded buffer; past it bytes are dropped
- * for sockets and waited for by nobody: a guest's console output must never stop the guest.
+ * Return: how many were taken. A reader that does not read has a bounded buffer; past it bytes are
+ * dropped for sockets and waited for by nobody: a guest's console output must never stop the guest.
  */
 size_t char_backend_write(struct char_backend *backend, const uint8_t *data, size_t size);
 

@@ -3,8 +3,8 @@
 #define LIMEN_NET_NET_H
 
 /*
- * Network back ends, as network devices see them: frames out, frames in. Behind a struct net_backend stands
- * NAT (libslirp) or a TAP interface.
+ * Network back ends, as network devices see them: frames out, frames in. Behind a struct
+ * net_backend stands NAT (libslirp) or a TAP interface.
  */
 
 #include <sys/uio.h>
@@ -19,10 +19,10 @@
 struct net_backend;
 
 /**
- * struct net_client - the device that the back end is plugged into; called on the back end's loop thread,
- * no lock held
- * @receive: take a frame (Ethernet header, no FCS). Return false when the guest has no room: the back end
- *           keeps the frame and stops until net_backend_ready() is called
+ * struct net_client - the device that the back end is plugged into; called on the back end's loop
+ * thread, no lock held
+ * @receive: take a frame (Ethernet header, no FCS). Return false when the guest has no room: the
+ *           back end keeps the frame and stops until net_backend_ready() is called
  */
 struct net_client {
 	bool (*receive)(void *opaque, const uint8_t *frame, size_t size);
@@ -56,14 +56,15 @@ struct net_backend {
  * net_backend_create() - from the keys of @config ("net.N": backend, tap, forward.N ...)
  * @loop: the loop that runs it (the main loop for NAT)
  *
- * Return: 0, or -errno with a line that names the key, the port already in use, the missing interface ...
+ * Return: 0, or -errno with a line that names the key, the port already in use, the missing
+ * interface ...
  */
 int net_backend_create(const struct config_view *config, struct event_loop *loop,
 		       struct net_backend **ret_backend, struct error *err);
 void net_backend_destroy(struct net_backend *backend);
 
-/** net_backend_set_client() - plug a device in (NULL callbacks: pull it out); before machine start, or while
- *  the loop does not run. */
+/** net_backend_set_client() - plug a device in (NULL callbacks: pull it out); before machine start,
+ *  or while the loop does not run. */
 void net_backend_set_client(struct net_backend *backend, const struct net_client *client);
 
 static inline void net_backend_send(struct net_backend *backend, const struct iovec *iov,
