@@ -68,33 +68,35 @@ struct state_table {
 	int (*post_load)(void *base, struct error *err);
 };
 
-#define STATE_FIELD_(kind, type, member, n) \
-	{ .name = #member, .type = (kind), .offset = offsetof(type, member), \
-	  .size = sizeof(((type *)0)->member) / (n), .count = (n) }
+/* "type_" is the struct's type; the name keeps clear of the member .type. */
+#define STATE_FIELD_(kind, type_, member, n)                                                       \
+	{                                                                                          \
+		.name = #member, .type = (kind), .offset = offsetof(type_, member),                \
+		.size = sizeof(((type_ *)0)->member) / (n), .count = (n)                           \
+	}
+#define STATE_KIND_OF_SIZE_(bytes)                                                                 \
+	((bytes) == 1 ? STATE_U8 : (bytes) == 2 ? STATE_U16 : (bytes) == 4 ? STATE_U32 : STATE_U64)
 
-/** STATE_FIELD_SCALAR() - an integer or bool member; its size selects the type (bool members
- *  too). */
-#define STATE_SCALAR_KIND_(type, member)                                       \
-	(sizeof(((type *)0)->member) == 1 ? STATE_U8 :                         \
-	 sizeof(((type *)0)->member) == 2 ? STATE_U16 :                        \
-	 sizeof(((type *)0)->member) == 4 ? STATE_U32 : STATE_U64)
-#define STATE_FIELD(type, member) STATE_FIELD_(STATE_SCALAR_KIND_(type, member), type, member, 1)
-#define STATE_FIELD_BOOL(type, member) STATE_FIELD_(STATE_BOOL, type, member, 1)
+/** STATE_FIELD() - an integer member; its size selects the type. */
+#define STATE_FIELD(type_, member)                                                                 \
+	STATE_FIELD_(STATE_KIND_OF_SIZE_(sizeof(((type_ *)0)->member)), type_, member, 1)
+#define STATE_FIELD_BOOL(type_, member) STATE_FIELD_(STATE_BOOL, type_, member, 1)
 /** STATE_FIELD_BYTES() - an array of uint8_t. */
-#define STATE_FIELD_BYTES(type, member) STATE_FIELD_(STATE_BYTES, type, member, 1)
-#define STATE_FIELD_TIMER(type, member) STATE_FIELD_(STATE_TIMER, type, member, 1)
+#define STATE_FIELD_BYTES(type_, member) STATE_FIELD_(STATE_BYTES, type_, member, 1)
+#define STATE_FIELD_TIMER(type_, member) STATE_FIELD_(STATE_TIMER, type_, member, 1)
 /** STATE_FIELD_ARRAY() - an array of integers. */
-#define STATE_FIELD_ARRAY(type, member)                                        \
-	{ .name = #member,                                                     \
-	  .type = sizeof(((type *)0)->member[0]) == 1 ? STATE_U8 :             \
-		  sizeof(((type *)0)->member[0]) == 2 ? STATE_U16 :            \
-		  sizeof(((type *)0)->member[0]) == 4 ? STATE_U32 : STATE_U64, \
-	  .offset = offsetof(type, member), .size = sizeof(((type *)0)->member[0]), \
-	  .count = ARRAY_SIZE(((type *)0)->member) }
-/** STATE_FIELD_STRUCT() - an embedded struct, or an array of them, described by @table. */
-#define STATE_FIELD_STRUCT(type, member, n, table)                             \
-	{ .name = #member, .type = STATE_STRUCT, .offset = offsetof(type, member), \
-	  .size = sizeof(((type *)0)->member) / (n), .count = (n), .sub = (table) }
-#define STATE_FIELDS_END { .type = STATE_END }
+#define STATE_FIELD_ARRAY(type_, member)                                                           \
+	STATE_FIELD_(STATE_KIND_OF_SIZE_(sizeof(((type_ *)0)->member[0])), type_, member,          \
+		     ARRAY_SIZE(((type_ *)0)->member))
+/** STATE_FIELD_STRUCT() - an embedded struct, or an array of @n of them, described by @table. */
+#define STATE_FIELD_STRUCT(type_, member, n, table)                                                \
+	{                                                                                          \
+		.name = #member, .type = STATE_STRUCT, .offset = offsetof(type_, member),          \
+		.size = sizeof(((type_ *)0)->member) / (n), .count = (n), .sub = (table)           \
+	}
+#define STATE_FIELDS_END                                                                           \
+	{                                                                                          \
+		.type = STATE_END                                                                  \
+	}
 
 #endif
