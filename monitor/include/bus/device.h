@@ -156,6 +156,25 @@ int device_create(const struct device_ops *ops, const struct device_env *env,
 void device_destroy(struct device *dev);
 void device_reset(struct device *dev, enum reset_kind kind);
 
+/**
+ * device_pause() - finish what is in flight; no vCPU runs. Return: 0, or -errno when a request
+ * cannot be finished
+ */
+int device_pause(struct device *dev);
+void device_resume(struct device *dev);
+
+#define DEVICE_STATE_TABLES_MAX 3
+
+/**
+ * device_state_tables() - what is saved of @dev: its wrapping layers' tables, then its own
+ *
+ * Every table describes the struct that starts at @dev. Loading applies them in this order, each
+ * with its post_load (which calls none of the device's locks: the caller holds it). Return: how
+ * many.
+ */
+unsigned int device_state_tables(const struct device *dev,
+				 const struct state_table *ret_tables[DEVICE_STATE_TABLES_MAX]);
+
 /** device_guest_error() - log, rate-limited, that the guest did something wrong. */
 #define device_guest_error(dev, ...)                                               \
 	do {                                                                       \
