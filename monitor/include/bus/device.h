@@ -66,6 +66,8 @@ struct power_sink {
  *        controllers
  * @config: its keys
  * @path: unique, "rtc", "disk.0", "pci.0.3.0": log prefix and section name of its saved state
+ * @output: a device's own output pin (PIC INTR, PIT OUT0, RTC IRQ; bus/chipset.h says which)
+ * @msi: where the IOAPIC's messages go
  * @pci, @devfn: for PCI and virtio devices, where it sits
  * @io_loop: the loop of the I/O thread it was given, or the main loop
  * Back ends are NULL unless the device asked for one; they outlive it.
@@ -75,6 +77,8 @@ struct device_env {
 	struct io_space *mmio;
 	struct guest_memory *memory;
 	const struct irq_line *irqs;
+	struct irq_line output;
+	struct msi_sink *msi;
 	struct machine_clock *clock;
 	struct event_loop *loop;
 	struct event_loop *io_loop;
