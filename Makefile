@@ -27,11 +27,12 @@ GOALS := $(or $(MAKECMDGOALS),all)
 ifneq ($(and $(filter check demo,$(GOALS)),$(if $(DEPS_READY),,x)),)
 
 # 'make check' and 'make demo' work on a machine that has only git, make and gcc: the first pass
-# installs what is missing, and the second, which sees it, does the work.
+# installs what is missing, and the second, which sees it, does the work (on all processors, where
+# the caller did not say on how many).
 .NOTPARALLEL:
 .PHONY: $(GOALS) setup-deps
 $(GOALS): setup-deps
-	@$(MAKE) DEPS_READY=1 $@
+	@$(MAKE) $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$$(nproc)) DEPS_READY=1 $@
 setup-deps:
 	@installer/setup-deps
 
@@ -51,7 +52,7 @@ include $(O)/config.mk
 endif
 
 $(O)/config.mk: configure
-	@./configure --mode=$(MODE) $(if $(wildcard config.mk),--mode-only) \
+	@./configure --mode=$(MODE) --mode-only \
 		$(if $(CONFIGURE_CC),--cc="$(CONFIGURE_CC)") \
 		$(if $(CONFIGURE_PREFIX),--prefix="$(CONFIGURE_PREFIX)")
 
