@@ -51,8 +51,10 @@ ifneq ($(CONFIGURED),)
 include $(O)/config.mk
 endif
 
-$(O)/config.mk: configure
-	@./configure --mode=$(MODE) --mode-only \
+# configure leaves a file whose text stays the same alone, so a stamp says that it has run.
+$(O)/config.mk: $(O)/configured ;
+$(O)/configured: configure
+	@./configure --mode=$(MODE) --mode-only $(if $(wildcard o/*/configured),--quiet) \
 		$(if $(CONFIGURE_CC),--cc="$(CONFIGURE_CC)") \
 		$(if $(CONFIGURE_PREFIX),--prefix="$(CONFIGURE_PREFIX)")
 
