@@ -15,6 +15,7 @@
  * Everything here belongs to one vCPU's thread; what other threads may touch is _Atomic.
  */
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdatomic.h>
 
@@ -28,6 +29,7 @@ struct softcpu;
 struct soft_op;
 struct soft_mmu;
 struct soft_blocks;
+struct soft_tlb_entry;
 
 enum soft_vector {
 	SOFT_DE = 0,
@@ -88,6 +90,7 @@ enum soft_request {
 	SOFT_REQUEST_SIPI = 1 << 4,
 	SOFT_REQUEST_NMI = 1 << 5,
 	SOFT_REQUEST_EXTINT = 1 << 6,
+	SOFT_REQUEST_CODE = 1 << 7, /* a page became code: drop write entries (blocks.c) */
 };
 
 typedef void (*soft_fn)(struct softcpu *cpu, const struct soft_op *op);
@@ -95,18 +98,39 @@ typedef void (*soft_fn)(struct softcpu *cpu, const struct soft_op *op);
 #define SOFT_SEG_NONE 0xff
 #define SOFT_REG_NONE 0xff
 
+/* Two more places in the register array, so that an address is always base + index * scale + disp. */
+enum {
+	SOFT_REG_ZERO = CPU_GPR_COUNT, /* always 0: no base, no index */
+	SOFT_REG_BLOCK,		       /* the block's first RIP: base of RIP-relative operands */
+	SOFT_REG_COUNT,
+};
+
+/*
+ * How an op's function is called. Binding functions write ordinary functions and leave it at
+ * SOFT_CALL_FULL, or choose SOFT_CALL_PLAIN where that is allowed, which costs a third.
+ */
+enum soft_call {
+	SOFT_CALL_FULL,	    /* with rip, next_rip and all of rflags right; it may change them */
+	SOFT_CALL_PLAIN,    /* it neither reads nor writes rip, next_rip and the arithmetic flags */
+	SOFT_CALL_THREADED, /* goes on to the next op by itself: threaded.h */
+};
+
 /**
  * struct soft_op - one decoded instruction
  * @fn: executes it
+ * @call: filled by the decoder from @fn, which then leads to it (see enum soft_call)
  * @length: bytes
  * @opsize, @addrsize: bytes (1, 2, 4, 8)
- * @seg, @base, @index, @scale, @disp: the memory operand; base SOFT_REG_NONE for none; RIP-relative
- *        ones have @disp made absolute by the decoder (64-bit) when that is possible, else
- *        @rip_relative is set
+ * @seg, @base, @index, @scale, @disp: the memory operand, for soft_ea(); @scale is a shift count
  * @reg, @rm: register operands (cpu_gpr numbers; for byte registers 16-19 mean AH, CH, DH, BH)
  * @imm: immediate, sign-extended
  * @rep: 0, 0xf2 or 0xf3; @lock: LOCK prefix present
  * @aux: what the binding file needs (a thunk, a condition, a sub-operation)
+ * @ends_block: set by the binding function: it may change rip, or anything that decoding or running
+ *        what follows depends on: mode, CPL, a segment register, RFLAGS other than the arithmetic
+ *        ones (IF, TF, AC ...), control and debug registers, the TLB; or it sets interrupt_shadow,
+ *        halted or pending_db. SOFT_CALL_FULL only
+ * @offset: of the instruction in its block, bytes; @number: the op's place in it
  */
 struct soft_op {
 	soft_fn fn;
@@ -116,6 +140,13 @@ struct soft_op {
 		void *aux;
 		uint64_t aux_value;
 	};
+	union {
+		soft_fn call;
+		uint64_t address_mask; /* threaded.h's */
+		void *link;	       /* control.c's */
+	};
+	uint16_t mnemonic; /* ZydisMnemonic, for reports */
+	uint16_t offset;
 	uint8_t length;
 	uint8_t opsize;
 	uint8_t addrsize;
@@ -126,27 +157,49 @@ struct soft_op {
 	uint8_t reg;
 	uint8_t rm;
 	uint8_t rep;
+	uint8_t kind; /* enum soft_call */
+	uint8_t number;
 	bool lock;
 	bool has_mem;
-	bool rip_relative;
-	bool ends_block; /* may change rip, mode, or anything a block depends on */
-	uint16_t mnemonic; /* ZydisMnemonic, for reports */
+	bool ends_block;
+};
+
+/**
+ * struct soft_shared - what the CPUs of one machine share; owned by the engine
+ * @split_lock: held by locked instructions that cannot be one host atomic
+ * @code_epoch: raised whenever a page becomes a page of code (blocks.c)
+ */
+struct soft_shared {
+	pthread_mutex_t split_lock;
+	_Atomic uint64_t code_epoch;
 };
 
 /**
  * struct softcpu - a software CPU; embedded in the soft engine's vCPU
- * @next_rip: where the instruction under way goes on; its function may change it
+ * @gpr: the 16 registers, SOFT_REG_ZERO and SOFT_REG_BLOCK
+ * @rip, @next_rip: of the instruction under way, in a SOFT_CALL_FULL function, which may change
+ *        next_rip; between instructions rip is the next one
+ * @rflags: complete in a SOFT_CALL_FULL function and between instructions
+ * @flag_low, @flag_of: threaded.h's: the arithmetic flags while threaded ops run, as LAHF and SETO
+ *        give them
+ * @tlb: threaded.h's: the TLB entries for the present privilege
+ * @op: the op under way
+ * @synced: rip and rflags are right as they stand
  * @cpl, @mode: derived from cs, cr0, efer, rflags by soft_update_mode()
  * @fpu: the FXSAVE/XSAVE image (x87, MMX, SSE, AVX), standard format, as in cpu_state
- * @interrupt_shadow: STI or MOV SS was the last instruction
+ * @interrupt_shadow: set by STI and MOV/POP SS; soft_run() clears it after the next instruction
+ * @halted: set by HLT; soft_run() sleeps until an interrupt and clears it. Saved as CPU_MP_HALTED
+ * @mp_state: WAIT_INIT and WAIT_SIPI make soft_run() sleep too; HALTED is never here
+ * @fault_*: what soft_raise() noted for soft_take_fault()
  */
 struct softcpu {
-	uint64_t gpr[CPU_GPR_COUNT];
-	uint64_t rip;
-	uint64_t next_rip;
-	uint64_t rflags;
-	struct cpu_segment seg[CPU_SEG_COUNT];
+	uint64_t gpr[SOFT_REG_COUNT];
+	struct soft_tlb_entry *tlb;
+	const struct soft_op *op;
 	_Atomic uint32_t requests;
+	uint8_t flag_low;
+	uint8_t flag_of;
+	bool synced;
 	uint8_t cpl;
 	uint8_t mode; /* enum soft_mode */
 	bool long_mode; /* EFER.LMA */
@@ -155,6 +208,11 @@ struct softcpu {
 	bool interrupt_shadow;
 	bool nmi_masked;
 	bool halted;
+	uint64_t instructions; /* retired */
+	uint64_t rip;
+	uint64_t next_rip;
+	uint64_t rflags;
+	struct cpu_segment seg[CPU_SEG_COUNT];
 	struct soft_mmu *mmu;
 	struct soft_blocks *blocks;
 
@@ -176,29 +234,41 @@ struct softcpu {
 
 	uint8_t mp_state; /* enum cpu_mp_state */
 	_Atomic uint8_t sipi_vector;
-	uint64_t pending_db; /* DR6 bits of a #DB to raise after this instruction */
+	uint64_t pending_db; /* DR6 bits of a #DB trap to raise after this instruction */
 	bool exception_active; /* an exception is being delivered: for #DF */
 	uint8_t exception_vector;
+	uint8_t fault_vector;
+	bool fault_has_error;
+	uint32_t fault_error;
 	sigjmp_buf fault;
 	struct lapic *lapic;
+	struct soft_shared *shared;
 	struct softcpu **peers; /* all CPUs of the machine, by index */
 	unsigned int peer_count;
 	unsigned int index;
 	const struct cpu_model *model;
 	const struct engine_env *env;
 	struct vcpu *vcpu;
-	uint64_t instructions; /* retired */
 	uint64_t counters[16];
 };
 
 /* ------- exceptions (fault.c) ------- */
 
 /** soft_raise() - leave the instruction with an exception; the state is that of the instruction's
- *  start. */
+ *  start. Notes it in cpu->fault_* and does siglongjmp(cpu->fault, 1); soft_run() then makes rip and
+ *  rflags right and calls soft_take_fault(). */
 _Noreturn void soft_raise(struct softcpu *cpu, enum soft_vector vector);
 _Noreturn void soft_raise_error(struct softcpu *cpu, enum soft_vector vector, uint32_t error_code);
 /** soft_raise_page_fault() - sets CR2. */
 _Noreturn void soft_raise_page_fault(struct softcpu *cpu, gva_t address, uint32_t error_code);
+
+/**
+ * soft_take_fault() - deliver the exception that soft_raise() noted, or #DF
+ *
+ * rip is the faulting instruction (for a #DB trap the next one). May itself soft_raise(), and is then
+ * called again. Return: false on a triple fault.
+ */
+bool soft_take_fault(struct softcpu *cpu);
 
 /* ------- memory (mmu.c): @offset within segment @seg, checked; then paging ------- */
 
@@ -225,7 +295,7 @@ void soft_check_write(struct softcpu *cpu, unsigned int seg, uint64_t offset, si
  * soft_map_rmw() - host address of an aligned operand for an atomic read-modify-write
  *
  * Return: NULL when it is I/O memory or crosses a page: the caller then takes the machine-wide
- * split lock (soft_split_lock()) and does a read and a write.
+ * split lock (cpu->shared->split_lock) and does a read and a write.
  */
 void *soft_map_rmw(struct softcpu *cpu, unsigned int seg, uint64_t offset, size_t size);
 
@@ -239,7 +309,15 @@ void soft_flush_tlb(struct softcpu *cpu, bool global);
 void soft_flush_page(struct softcpu *cpu, gva_t address);
 
 /** soft_ea() - the offset of the memory operand, truncated to the address size. */
-uint64_t soft_ea(const struct softcpu *cpu, const struct soft_op *op);
+static inline uint64_t soft_ea(const struct softcpu *cpu, const struct soft_op *op)
+{
+	uint64_t ea = cpu->gpr[op->base] + (cpu->gpr[op->index] << op->scale) + op->disp;
+
+	if (op->addrsize == 8) {
+		return ea;
+	}
+	return op->addrsize == 4 ? (uint32_t)ea : (uint16_t)ea;
+}
 
 /* ------- mode and segments (segment.c) ------- */
 
@@ -268,9 +346,45 @@ bool soft_bind_vector(struct softcpu *cpu, const struct soft_insn *insn, struct 
 
 /* ------- the engine's side (run.c, interrupt.c, msr.c) ------- */
 
+/** soft_cpu_init() - allocate the TLB and the block cache; env, shared, model, index, peers and lapic
+ *  are set already. Return: 0 or -ENOMEM. soft_cpu_finish() - free them. */
+int soft_cpu_init(struct softcpu *cpu, struct error *err);
+void soft_cpu_finish(struct softcpu *cpu);
+
+/** soft_state_loaded() - after registers were set from outside (load, reset): the TLB and whatever
+ *  else derives from them is dropped. The CPU is not running. */
+void soft_state_loaded(struct softcpu *cpu);
+
+/** soft_run() - on the vCPU's thread, until SOFT_REQUEST_RETURN, a triple fault or a failure. */
 enum vcpu_exit soft_run(struct softcpu *cpu);
+
+/** soft_request() - any thread, async-signal-safe; wakes a halted CPU. */
 void soft_request(struct softcpu *cpu, enum soft_request request);
-/** soft_deliver() - take an exception or interrupt now: push the frame, switch stacks and tasks. */
+
+/** soft_take_init(), soft_take_sipi() - (interrupt.c) what INIT and start-up IPIs do to the CPU's
+ *  state; called between instructions. They set mp_state. */
+void soft_take_init(struct softcpu *cpu);
+void soft_take_sipi(struct softcpu *cpu, uint8_t vector);
+
+/**
+ * soft_interrupt_vector() - (interrupt.c) acknowledge the interrupt that would be taken now
+ *
+ * From the PIC by ExtINT, or from the local APIC. Return: its vector, or -1 when there is none.
+ */
+int soft_interrupt_vector(struct softcpu *cpu);
+
+/** soft_interrupt_pending() - (interrupt.c) whether it would return one; for HLT. */
+bool soft_interrupt_pending(struct softcpu *cpu);
+
+/** soft_check_io() - (system.c) raise #GP where IOPL and the TSS's bitmap forbid the port. */
+void soft_check_io(struct softcpu *cpu, uint16_t port, unsigned int size);
+
+/**
+ * soft_deliver() - take an exception or interrupt now: push the frame, switch stacks and tasks
+ *
+ * The return address is rip; with @software (INT n, INT3, INTO) it is next_rip. Leaves both rip and
+ * next_rip at the handler. @external: not caused by the instruction, for the error code's EXT bit.
+ */
 void soft_deliver(struct softcpu *cpu, uint8_t vector, bool has_error, uint32_t error_code,
 		  bool software, bool external);
 /** soft_read_msr()/write_msr() - false: #GP. */
