@@ -11,6 +11,11 @@
 
 #include "softcpu/softcpu.h"
 
+/**
+ * struct soft_insn - an instruction as Zydis decodes it
+ * @operands: the visible ones (operand_count_visible)
+ * @rip: its address; @mode: of the code segment
+ */
 struct soft_insn {
 	ZydisDecodedInstruction zydis;
 	ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];

@@ -98,7 +98,7 @@ typedef void (*soft_fn)(struct softcpu *cpu, const struct soft_op *op);
 #define SOFT_SEG_NONE 0xff
 #define SOFT_REG_NONE 0xff
 
-/* Two more places in the register array, so that an address is always base + index * scale + disp. */
+/* Two more places in the register array: an address is always base + index * scale + disp. */
 enum {
 	SOFT_REG_ZERO = CPU_GPR_COUNT, /* always 0: no base, no index */
 	SOFT_REG_BLOCK,		       /* the block's first RIP: base of RIP-relative operands */
@@ -255,8 +255,8 @@ struct softcpu {
 /* ------- exceptions (fault.c) ------- */
 
 /** soft_raise() - leave the instruction with an exception; the state is that of the instruction's
- *  start. Notes it in cpu->fault_* and does siglongjmp(cpu->fault, 1); soft_run() then makes rip and
- *  rflags right and calls soft_take_fault(). */
+ *  start. Notes it in cpu->fault_* and does siglongjmp(cpu->fault, 1); soft_run() then makes rip
+ *  and rflags right and calls soft_take_fault(). */
 _Noreturn void soft_raise(struct softcpu *cpu, enum soft_vector vector);
 _Noreturn void soft_raise_error(struct softcpu *cpu, enum soft_vector vector, uint32_t error_code);
 /** soft_raise_page_fault() - sets CR2. */
@@ -265,8 +265,8 @@ _Noreturn void soft_raise_page_fault(struct softcpu *cpu, gva_t address, uint32_
 /**
  * soft_take_fault() - deliver the exception that soft_raise() noted, or #DF
  *
- * rip is the faulting instruction (for a #DB trap the next one). May itself soft_raise(), and is then
- * called again. Return: false on a triple fault.
+ * rip is the faulting instruction (for a #DB trap the next one). May itself soft_raise(), and is
+ * then called again. Return: false on a triple fault.
  */
 bool soft_take_fault(struct softcpu *cpu);
 
@@ -346,8 +346,8 @@ bool soft_bind_vector(struct softcpu *cpu, const struct soft_insn *insn, struct 
 
 /* ------- the engine's side (run.c, interrupt.c, msr.c) ------- */
 
-/** soft_cpu_init() - allocate the TLB and the block cache; env, shared, model, index, peers and lapic
- *  are set already. Return: 0 or -ENOMEM. soft_cpu_finish() - free them. */
+/** soft_cpu_init() - allocate the TLB and the block cache; env, shared, model, index, peers and
+ *  lapic are set already. Return: 0 or -ENOMEM. soft_cpu_finish() - free them. */
 int soft_cpu_init(struct softcpu *cpu, struct error *err);
 void soft_cpu_finish(struct softcpu *cpu);
 
