@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fw_cfg: the firmware configuration device. Firmware selects an item by a 16-bit key and reads it byte by
- * byte from a data port, or by DMA: it writes the guest address of a control structure, and the device copies
- * (or skips) as that says and writes the outcome back. Key 0x19 is a directory of named files.
+ * fw_cfg: the firmware configuration device. Firmware selects an item by a 16-bit key and reads it
+ * byte by byte from a data port, or by DMA: it writes the guest address of a control structure, and
+ * the device copies (or skips) as that says and writes the outcome back. Key 0x19 is a directory of
+ * named files.
  *
- * Specification: docs/specs/fw_cfg of the QEMU project, which defined the interface that SeaBIOS, OVMF and
- * Linux speak: ports 0x510 (selector, little-endian), 0x511 (data), 0x514 and 0x518 (DMA address, big-endian;
- * the write of the low half starts the transfer).
+ * Specification: docs/specs/fw_cfg of the QEMU project, which defined the interface that SeaBIOS,
+ * OVMF and Linux speak: ports 0x510 (selector, little-endian), 0x511 (data), 0x514 and 0x518 (DMA
+ * address, big-endian; the write of the low half starts the transfer).
  *
- * Items are read-only to the guest: a DMA write answers with the error bit, as the specification has it for
- * files that the machine did not offer for writing. The items are made anew from the machine's configuration
- * when a state is loaded, so only the registers are saved.
+ * Items are read-only to the guest: a DMA write answers with the error bit, as the specification
+ * has it for files that the machine did not offer for writing. The items are made anew from the
+ * machine's configuration when a state is loaded, so only the registers are saved.
  */
 
 #include "bus/fw_cfg.h"
@@ -78,7 +79,8 @@ static struct fw_cfg_item *find_item(struct fw_cfg *cfg, uint16_t key)
 	return NULL;
 }
 
-static int add_item(struct fw_cfg *cfg, uint16_t key, const char *name, const void *data, size_t size)
+static int add_item(struct fw_cfg *cfg, uint16_t key, const char *name, const void *data,
+		    size_t size)
 {
 	struct fw_cfg_item *item;
 	uint8_t *copy;
@@ -227,7 +229,8 @@ static void dma_run(struct fw_cfg *cfg)
 
 	cfg->dma_address = 0;
 	if (guest_mem_read(memory, at, &dma, sizeof(dma)) < 0) {
-		device_guest_error(&cfg->dev, "DMA structure at 0x%llx is not in memory", (unsigned long long)at);
+		device_guest_error(&cfg->dev, "DMA structure at 0x%llx is not in memory",
+				   (unsigned long long)at);
 		return;
 	}
 	control = __builtin_bswap32(dma.control);

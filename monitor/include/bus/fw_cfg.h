@@ -3,8 +3,8 @@
 #define LIMEN_BUS_FW_CFG_H
 
 /*
- * What the machine hands its firmware through the fw_cfg device: numbered items and named files. All of it is
- * added before the machine starts; main thread.
+ * What the machine hands its firmware through the fw_cfg device: numbered items and named files.
+ * All of it is added before the machine starts; main thread.
  */
 
 #include "bus/device.h"
@@ -12,7 +12,8 @@
 #define FW_CFG_MAX_FILES 48
 #define FW_CFG_NAME_SIZE 56
 
-/* Selector keys that firmware asks for by number (docs/specs/fw_cfg of QEMU, "Selector Register"). */
+/* Selector keys that firmware asks for by number (docs/specs/fw_cfg of QEMU, "Selector
+ * Register"). */
 #define FW_CFG_SIGNATURE 0x00
 #define FW_CFG_ID 0x01
 #define FW_CFG_NB_CPUS 0x05
@@ -22,7 +23,8 @@
 #define FW_CFG_FILE_DIR 0x19
 #define FW_CFG_IRQ0_OVERRIDE 0x8002
 
-/** fw_cfg_add_item() - the item of selector @key (not a file's) holds a copy of @size bytes. -EEXIST, -ENOSPC. */
+/** fw_cfg_add_item() - the item of selector @key (not a file's) holds a copy of @size bytes.
+ *  -EEXIST, -ENOSPC. */
 int fw_cfg_add_item(struct device *fw_cfg, uint16_t key, const void *data, size_t size);
 
 /** fw_cfg_add_u16() - a little-endian 16-bit item. */
