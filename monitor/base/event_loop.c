@@ -38,8 +38,7 @@ struct event_loop {
 	int wake_fd;
 	_Atomic bool quit;
 	_Atomic pthread_t thread;
-	pthread_mutex_t
-		lock; /* guards the lists and the tasks' queued flags; no callback runs under it */
+	pthread_mutex_t lock; /* guards the lists and tasks; no callback runs under it */
 	struct list sources;
 	struct list dead;
 	struct list tasks;

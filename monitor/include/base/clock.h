@@ -22,6 +22,8 @@ struct machine_clock;
  */
 int machine_clock_create(struct event_loop *loop, struct machine_clock **ret_clock,
 			 struct error *err);
+
+/** machine_clock_destroy() - on the loop's thread, or when nothing runs the loop any more. */
 void machine_clock_destroy(struct machine_clock *clock);
 
 /** machine_clock_now() - nanoseconds; any thread, lock-free, never goes back. */
