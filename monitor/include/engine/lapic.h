@@ -92,8 +92,18 @@ bool lapic_extint_pending(struct lapic *lapic);
 /** lapic_accept() - the CPU takes @vector: IRR to ISR. */
 void lapic_accept(struct lapic *lapic, uint8_t vector);
 
-/** lapic_save()/load() - to and from the neutral state's lapic, lapic_timer_deadline_ns and
- *  apic_base. */
+/** lapic_extint_accept() - the CPU has run an acknowledge cycle for the PIC's request: ends one
+ *  that came as a message. */
+void lapic_extint_accept(struct lapic *lapic);
+
+/**
+ * lapic_save()/load() - to and from the neutral state's lapic, lapic_timer_deadline_ns and
+ * apic_base
+ *
+ * In x2APIC mode the page's ID register holds the 32-bit ID (KVM: X2APIC_API_USE_32BIT_IDS). A page
+ * whose version register is 0 means an APIC just reset. A running TSC deadline is set afterwards by
+ * lapic_set_tsc_deadline().
+ */
 void lapic_save(struct lapic *lapic, struct cpu_state *state);
 int lapic_load(struct lapic *lapic, const struct cpu_state *state, struct error *err);
 
