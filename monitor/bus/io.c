@@ -349,8 +349,8 @@ static void note_unclaimed(struct io_space *space, uint64_t address, unsigned in
 		uint64_t seen = 0;
 
 		if (atomic_compare_exchange_strong(slot, &seen, address + 1)) {
-			log_info(LOG_AREA_BUS, "%s of %u bytes at %s 0x%llx, where nothing is", what,
-				 size, space->name, (unsigned long long)address);
+			log_info(LOG_AREA_BUS, "%s of %u bytes at %s 0x%llx, where nothing is",
+				 what, size, space->name, (unsigned long long)address);
 			return;
 		}
 		if (seen == address + 1) {
