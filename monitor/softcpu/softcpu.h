@@ -29,6 +29,7 @@ struct softcpu;
 struct soft_op;
 struct soft_mmu;
 struct soft_blocks;
+struct soft_thunks;
 struct soft_tlb_entry;
 
 enum soft_vector {
@@ -215,6 +216,10 @@ struct softcpu {
 	struct cpu_segment seg[CPU_SEG_COUNT];
 	struct soft_mmu *mmu;
 	struct soft_blocks *blocks;
+	struct soft_thunks *thunks;
+	uint64_t isa_allowed;	 /* feature.c's */
+	uint16_t fpu_cs, fpu_ds; /* x87 pointers' selectors, which the image has no room for */
+	void (*ferr)(struct softcpu *cpu); /* FERR#: an x87 exception with CR0.NE clear; may be NULL */
 
 	struct cpu_segment ldt;
 	struct cpu_segment tr;
@@ -343,6 +348,29 @@ bool soft_bind_control(struct softcpu *cpu, const struct soft_insn *insn, struct
 bool soft_bind_string(struct softcpu *cpu, const struct soft_insn *insn, struct soft_op *op);
 bool soft_bind_system(struct softcpu *cpu, const struct soft_insn *insn, struct soft_op *op);
 bool soft_bind_vector(struct softcpu *cpu, const struct soft_insn *insn, struct soft_op *op);
+
+/* ------- x87 and vector state (fpu.c, xsave.c) ------- */
+
+/** soft_fpu_import() - after an XSAVE image was copied to cpu->fpu: makes it whole (components that its header
+ *  says are in their initial state) and valid. */
+void soft_fpu_import(struct softcpu *cpu);
+/** soft_fpu_in_use() - XINUSE: the components not in their initial configuration (XGETBV with ECX 1). */
+uint64_t soft_fpu_in_use(struct softcpu *cpu);
+
+/* ------- machine code of vector and x87 instructions (thunk.c) ------- */
+
+/** soft_thunk_create() - executable memory; soft_bind_vector() does it when the first is needed. -errno */
+int soft_thunk_create(struct softcpu *cpu);
+void soft_thunk_destroy(struct softcpu *cpu);
+
+/**
+ * soft_thunk_reset() - forget all thunks
+ *
+ * op->aux of vector, x87 and BMI instructions points into the cache: the caller has dropped every block
+ * first. Whoever drops all blocks may call this; when the cache is full, an op bound by
+ * soft_bind_vector() does both and executes its instruction anew.
+ */
+void soft_thunk_reset(struct softcpu *cpu);
 
 /* ------- the engine's side (run.c, interrupt.c, msr.c) ------- */
 
