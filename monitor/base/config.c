@@ -71,7 +71,7 @@ bool config_match(const char *pattern, const char *name, const char *path)
 			return false;
 		}
 	}
-	return strcmp(name, path) == 0;
+	return strchr(path, '.') == NULL && match_component(&name, &path);
 }
 
 const struct config_key *config_find_key(struct config_tree *tree, const char *path)

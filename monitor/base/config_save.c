@@ -84,24 +84,43 @@ static bool is_sequence(struct saver *saver, size_t first, size_t end, size_t of
 
 	while (first < end) {
 		const char *name = saver->values[first].path + offset;
+		size_t n = strcspn(name, ".");
+		size_t count = child_size(saver, first, end, offset);
 
-		if (config_index(name, strcspn(name, ".")) != next++) {
+		if (config_index(name, n) != next++ || (name[n] == '\0' && count > 1)) {
 			return false;
 		}
-		first += child_size(saver, first, end, offset);
+		first += count;
 	}
 	return true;
 }
 
-/*
- * Values @first to @end, whose paths have all been written up to @offset. The depth is that of a
- * path.
- */
-static bool emit_group(struct saver *saver, size_t first, size_t end, size_t offset)
+static bool emit_group(struct saver *saver, size_t first, size_t end, size_t offset);
+
+/* One child of a group: a value, a group, or a value with a group of the same name ("engine" and
+ * "engine.x"), which YAML can only say with dots in the keys. */
+static bool emit_child(struct saver *saver, size_t first, size_t end, size_t offset)
 {
-	bool sequence = first < end && is_sequence(saver, first, end, offset);
+	size_t n = strcspn(saver->values[first].path + offset, ".");
+	bool good = true;
+
+	if (saver->values[first].path[offset + n] == '.') {
+		return emit_group(saver, first, end, offset + n + 1);
+	}
+	good = emit_value(saver, &saver->values[first]);
+	for (size_t i = first + 1; good && i < end; i++) {
+		const char *name = saver->values[i].path + offset;
+
+		good = emit_scalar(saver, name, strlen(name)) &&
+		       emit_value(saver, &saver->values[i]);
+	}
+	return good;
+}
+
+static bool emit_start(struct saver *saver, bool sequence)
+{
 	yaml_event_t event;
-	bool good;
+	int good;
 
 	if (sequence) {
 		good = yaml_sequence_start_event_initialize(&event, NULL, NULL, 1,
@@ -110,28 +129,38 @@ static bool emit_group(struct saver *saver, size_t first, size_t end, size_t off
 		good = yaml_mapping_start_event_initialize(&event, NULL, NULL, 1,
 							   YAML_BLOCK_MAPPING_STYLE);
 	}
-	good = good && yaml_emitter_emit(&saver->emitter, &event);
-	while (good && first < end) {
-		const char *name = saver->values[first].path + offset;
-		size_t n = strcspn(name, ".");
-		size_t count = child_size(saver, first, end, offset);
+	return good && yaml_emitter_emit(&saver->emitter, &event);
+}
 
-		if (!sequence) {
-			good = emit_scalar(saver, name, n);
-		}
-		if (good && name[n] == '\0') {
-			good = emit_value(saver, &saver->values[first]);
-		} else if (good) {
-			good = emit_group(saver, first, first + count, offset + n + 1);
-		}
-		first += count;
-	}
+static bool emit_end(struct saver *saver, bool sequence)
+{
+	yaml_event_t event;
+	int good;
+
 	if (sequence) {
-		good = good && yaml_sequence_end_event_initialize(&event);
+		good = yaml_sequence_end_event_initialize(&event);
 	} else {
-		good = good && yaml_mapping_end_event_initialize(&event);
+		good = yaml_mapping_end_event_initialize(&event);
 	}
 	return good && yaml_emitter_emit(&saver->emitter, &event);
+}
+
+/* Values @first to @end, whose paths have all been written up to @offset. It calls itself as often
+ * as a path has components. */
+static bool emit_group(struct saver *saver, size_t first, size_t end, size_t offset)
+{
+	bool sequence = first < end && is_sequence(saver, first, end, offset);
+	bool good = emit_start(saver, sequence);
+
+	while (good && first < end) {
+		const char *name = saver->values[first].path + offset;
+		size_t count = child_size(saver, first, end, offset);
+
+		good = (sequence || emit_scalar(saver, name, strcspn(name, "."))) &&
+		       emit_child(saver, first, first + count, offset);
+		first += count;
+	}
+	return good && emit_end(saver, sequence);
 }
 
 static bool emit_tree(struct saver *saver, size_t count)

@@ -49,6 +49,18 @@ static const struct config_key net_keys[] = {
 	{ .name = NULL },
 };
 
+static const struct config_key forward_keys[] = {
+	{ .name = "*", .type = CONFIG_STRING },
+	{ .name = NULL },
+};
+
+/* A group with the name of a value. */
+static const struct config_key engine_keys[] = {
+	{ .name = "a", .type = CONFIG_STRING },
+	{ .name = "b", .type = CONFIG_STRING },
+	{ .name = NULL },
+};
+
 static int setup(void **state)
 {
 	struct config_tree *tree;
@@ -58,6 +70,8 @@ static int setup(void **state)
 	assert_int_equal(config_declare(tree, "boot", boot_keys, NULL), 0);
 	assert_int_equal(config_declare(tree, "disk.*", disk_keys, NULL), 0);
 	assert_int_equal(config_declare(tree, "net.*", net_keys, NULL), 0);
+	assert_int_equal(config_declare(tree, "net.*.forward", forward_keys, NULL), 0);
+	assert_int_equal(config_declare(tree, "engine", engine_keys, NULL), 0);
 	*state = tree;
 	return 0;
 }
@@ -101,6 +115,9 @@ static void test_types(void **state)
 	assert_int_equal(config_index_count(tree, "net"), 1);
 	assert_int_equal(config_index_count(tree, "boot"), 0);
 	assert_int_equal(config_index_count(tree, "dis"), 0);
+	assert_int_equal(config_set(tree, "net.0.forward.2", "x", NULL), 0);
+	assert_string_equal(config_get_string(&net, "forward.2"), "x");
+	assert_int_equal(config_index_count(tree, "net.0.forward"), 3);
 }
 
 static void test_paths(void **state)
@@ -158,6 +175,9 @@ static const struct {
 	{ ".cpus", "1", ENOENT, "cpus" },
 	{ "cpus.", "1", ENOENT, "cpus" },
 	{ "", "1", ENOENT, "no key" },
+	{ "net.0.forward", "1", ENOENT, "nearest is 'net.0.forward.0'" },
+	{ "net.0.forward.0.x", "1", ENOENT, "net.0.forward.0" },
+	{ "net.0.forward.x", "1", ENOENT, "net.0.forward.0" },
 };
 
 static void test_bad_values(void **state)
@@ -283,6 +303,11 @@ static void test_save(void **state)
 		"disk.1.file=/tmp/../a b",
 		"disk.1.readonly=on",
 		"net.3.mac=52:54:00:00:00:01",
+		"net.3.forward.0=tcp::1-2",
+		"net.3.forward.1=tcp::3-4",
+		"engine=soft",
+		"engine.a=1",
+		"engine.b=2",
 		"firmware=uefi",
 	};
 	char folder[] = "/tmp/limen-test-XXXXXX";

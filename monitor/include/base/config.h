@@ -29,7 +29,7 @@ enum config_type {
 
 /**
  * struct config_key - one declared key
- * @name: last component
+ * @name: last component; "*" for a list of plain values ("forward.0", "forward.1")
  * @def: default as text; NULL for "not set"
  * @help: one line for help texts and forms
  * @choices: "a|b|c" for CONFIG_ENUM; for CONFIG_PATH, words that stand for themselves and are
@@ -88,8 +88,8 @@ int config_load_yaml(struct config_tree *tree, const char *file, struct error *e
  * @name: stands in errors
  * @folder: what relative file names count from
  */
-int config_load_yaml_text(struct config_tree *tree, const char *text, size_t size,
-			  const char *name, const char *folder, struct error *err);
+int config_load_yaml_text(struct config_tree *tree, const char *text, size_t size, const char *name,
+			  const char *folder, struct error *err);
 
 /** config_save_yaml() - write all keys that are set, atomically (new file, rename). */
 int config_save_yaml(struct config_tree *tree, const char *file, struct error *err);
