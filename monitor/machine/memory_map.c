@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The guest-physical memory map: how much RAM lies below the 32-bit hole, and the list of ranges (e820) that
- * firmware and directly booted kernels get.
+ * The guest-physical memory map: how much RAM lies below the 32-bit hole, and the list of ranges
+ * (e820) that firmware and directly booted kernels get.
  *
- * Q35 firmware puts the ECAM window at 0xb0000000, so RAM below 4 GiB ends there; a machine with more gets 2 GiB
- * below and the rest from 4 GiB up, which leaves a hole that large BARs fit in.
+ * Q35 firmware puts the ECAM window at 0xb0000000, so RAM below 4 GiB ends there; a machine with
+ * more gets 2 GiB below and the rest from 4 GiB up, which leaves a hole that large BARs fit in.
  */
 
 #include "machine/memory_map.h"

@@ -3,8 +3,8 @@
 #define LIMEN_MACHINE_MEMORY_MAP_H
 
 /*
- * Where things lie in guest-physical memory: RAM below and above the 32-bit hole, and the fixed windows in
- * the hole. The limits are those that SeaBIOS and OVMF assume of a Q35.
+ * Where things lie in guest-physical memory: RAM below and above the 32-bit hole, and the fixed
+ * windows in the hole. The limits are those that SeaBIOS and OVMF assume of a Q35.
  */
 
 #include "base/error.h"
@@ -48,11 +48,13 @@ struct memory_map {
 	uint64_t high;
 };
 
-/** memory_map_place() - lay out @ram bytes; -EINVAL with the limits when it is too much or too little. */
+/** memory_map_place() - lay out @ram bytes; -EINVAL with the limits when it is too much or too
+ * little. */
 int memory_map_place(struct memory_map *map, uint64_t ram, struct error *err);
 
-/** memory_map_e820() - RAM ranges as firmware's tables list them; @legacy_hole: leave out 640K-1M as a
- *  directly booted kernel must see it. Return: number of entries (at most MEMORY_MAP_MAX_ENTRIES). */
+/** memory_map_e820() - RAM ranges as firmware's tables list them; @legacy_hole: leave out
+ * 640K-1M as a  directly booted kernel must see it. Return: number of entries (at most
+ * MEMORY_MAP_MAX_ENTRIES). */
 unsigned int memory_map_e820(const struct memory_map *map, bool legacy_hole,
 			     struct e820_entry *ret_entries);
 

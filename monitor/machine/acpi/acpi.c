@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ACPI tables (ACPI 6.5, chapter 5): RSDP, RSDT, XSDT, FADT, FACS, MADT, MCFG, HPET, and the DSDT that iasl
- * compiled from dsdt.asl. The tables are laid out in one blob; where one points to another, the offset within
- * the blob is stored and noted as a pointer, and each table's checksum is noted too. Firmware patches both
- * by the script in etc/table-loader once it has placed the blob (docs of QEMU's bios-linker-loader, spoken by
- * SeaBIOS and OVMF); acpi_place() does the same here for machines without firmware.
+ * ACPI tables (ACPI 6.5, chapter 5): RSDP, RSDT, XSDT, FADT, FACS, MADT, MCFG, HPET, and the
+ * DSDT that iasl compiled from dsdt.asl. The tables are laid out in one blob; where one points
+ * to another, the offset within the blob is stored and noted as a pointer, and each table's
+ * checksum is noted too. Firmware patches both by the script in etc/table-loader once it has
+ * placed the blob (docs of QEMU's bios-linker-loader, spoken by SeaBIOS and OVMF); acpi_place()
+ * does the same here for machines without firmware.
  */
 
 #include "machine/acpi/acpi.h"
@@ -216,7 +217,8 @@ static uint32_t build_fadt(struct acpi_tables *t, const struct acpi_config *conf
 	/* IA-PC boot flags: legacy devices, 8042 as present; VGA may be probed */
 	put16(t, (uint16_t)(1 | (config->present & ACPI_HAS_PS2 ? 2 : 0)));
 	put8(t, 0);
-	/* WBINVD, PROC_C1, SLP_BUTTON absent, TMR_VAL_EXT, RESET_REG_SUP, flat logical APIC up to 8 CPUs */
+	/* WBINVD, PROC_C1, SLP_BUTTON absent, TMR_VAL_EXT, RESET_REG_SUP, flat logical APIC up
+	 * to 8 CPUs */
 	put32(t, BIT(0) | BIT(2) | BIT(5) | BIT(8) | BIT(10));
 	put_gas(t, 1, 8, 1, 0xcf9);
 	put8(t, 0x06); /* reset value: hard reset */

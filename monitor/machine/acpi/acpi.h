@@ -3,8 +3,8 @@
 #define LIMEN_MACHINE_ACPI_ACPI_H
 
 /*
- * The machine's ACPI tables: built once, then either handed to firmware through fw_cfg's table loader or put
- * straight into the memory of a machine that boots without firmware.
+ * The machine's ACPI tables: built once, then either handed to firmware through fw_cfg's table
+ * loader or put straight into the memory of a machine that boots without firmware.
  */
 
 #include "base/error.h"

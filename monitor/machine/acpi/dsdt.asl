@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The differentiated system description of the Q35 machine (ACPI 6.5; PCI Firmware Specification 3.3 for the
- * host bridge). The monitor writes into LCFG which of the optional legacy devices the machine has (enum
- * acpi_present in acpi.h). Interrupt wiring repeats what bus/chipset.h says of ich9_route_irq().
+ * The differentiated system description of the Q35 machine (ACPI 6.5; PCI Firmware Specification
+ * 3.3 for the host bridge). The monitor writes into LCFG which of the optional legacy devices
+ * the machine has (enum acpi_present in acpi.h). Interrupt wiring repeats what bus/chipset.h
+ * says of ich9_route_irq().
  */
 DefinitionBlock ("", "DSDT", 2, "LIMEN", "LIMENPC", 1)
 {
@@ -45,7 +46,8 @@ DefinitionBlock ("", "DSDT", 2, "LIMEN", "LIMENPC", 1)
 					0, 0x2000000000, 0x3FFFFFFFFF, 0, 0x2000000000)
 			})
 
-			/* The OS takes all of native PCI Express that it wants, PCI Firmware 4.5.1. */
+			/* The OS takes all of native PCI Express that it wants, PCI Firmware
+			 * 4.5.1. */
 			Method (_OSC, 4)
 			{
 				CreateDWordField (Arg3, 0, CDW1)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Direct boot, the part that all formats share: reading files, placing initrd and command line, telling the
- * formats apart, and the CPU state of each protocol:
+ * Direct boot, the part that all formats share: reading files, placing initrd and command line,
+ * telling the formats apart, and the CPU state of each protocol:
  *
  *   Linux 64-bit   Documentation/x86/boot.rst, "64-bit Boot Protocol"
  *   Linux 32-bit   the same, "32-bit Boot Protocol"

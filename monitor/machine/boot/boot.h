@@ -3,8 +3,9 @@
 #define LIMEN_MACHINE_BOOT_BOOT_H
 
 /*
- * Direct boot: put a kernel, its initrd and command line into guest memory without firmware, and say in
- * which state the first CPU enters it. Each format's specification decides registers and memory map.
+ * Direct boot: put a kernel, its initrd and command line into guest memory without firmware, and
+ * say in which state the first CPU enters it. Each format's specification decides registers and
+ * memory map.
  */
 
 #include "base/error.h"
@@ -81,8 +82,8 @@ void boot_file_free(struct boot_file *file);
  */
 int boot_load(const struct boot_request *request, struct boot_entry *ret_entry, struct error *err);
 
-/** boot_enter() - put the first CPU (already reset) into the state that @entry's protocol asks for, and the
- *  tables it needs into memory. */
+/** boot_enter() - put the first CPU (already reset) into the state that @entry's protocol asks
+ * for, and the  tables it needs into memory. */
 int boot_enter(const struct boot_entry *entry, struct guest_memory *memory,
 	       struct cpu_state *state);
 
@@ -123,11 +124,13 @@ int elf_load(const struct boot_file *file, struct guest_memory *memory, struct e
 int boot_decompress(const uint8_t *data, size_t size, uint8_t **ret_data, size_t *ret_size,
 		    struct error *err);
 
-/** boot_place_initrd() - load request->initrd as high as possible below @limit and clear of [0, @floor). */
+/** boot_place_initrd() - load request->initrd as high as possible below @limit and clear of [0,
+ * @floor). */
 int boot_place_initrd(const struct boot_request *request, uint64_t floor, uint64_t limit,
 		      uint64_t *ret_base, uint64_t *ret_size, struct error *err);
 
-/** boot_place_cmdline() - put the command line at BOOT_CMDLINE; @max: bytes that the kernel takes. */
+/** boot_place_cmdline() - put the command line at BOOT_CMDLINE; @max: bytes that the kernel
+ * takes. */
 int boot_place_cmdline(const struct boot_request *request, size_t max, struct error *err);
 
 #endif

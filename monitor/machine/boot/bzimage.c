@@ -2,12 +2,12 @@
 /*
  * Linux bzImage (Documentation/x86/boot.rst and zero-page.rst, protocol 2.06 and later).
  *
- * The quick way: when the payload of the image unpacks on the host to an ELF file, that file's segments are
- * loaded and its entry point is called with the registers of the 64-bit (or 32-bit) boot protocol, which is
- * what the kernel's own decompressor would do after it has done the same work at the guest's speed. The
- * kernel then stays at the address it was linked for: no KASLR. With boot.decompress=guest, and for images
- * whose payload is something else (memtest86+), the protected-mode part is loaded and entered by the same
- * protocols.
+ * The quick way: when the payload of the image unpacks on the host to an ELF file, that file's
+ * segments are loaded and its entry point is called with the registers of the 64-bit (or 32-bit)
+ * boot protocol, which is what the kernel's own decompressor would do after it has done the same
+ * work at the guest's speed. The kernel then stays at the address it was linked for: no KASLR.
+ * With boot.decompress=guest, and for images whose payload is something else (memtest86+), the
+ * protected-mode part is loaded and entered by the same protocols.
  */
 
 #include <stdlib.h>
@@ -55,7 +55,8 @@ bool boot_is_bzimage(const struct boot_file *file)
 	       load_le32(file->data + BP_MAGIC) == HEADER_MAGIC;
 }
 
-/* Describe the framebuffer that is already showing: struct screen_info, include/uapi/linux/screen_info.h. */
+/* Describe the framebuffer that is already showing: struct screen_info,
+ * include/uapi/linux/screen_info.h. */
 static void fill_screen_info(uint8_t *params, const struct boot_video *video)
 {
 	uint8_t *si = params + BP_SCREEN_INFO;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Unpacking of a kernel's payload on the host, by the compression libraries themselves. The payload of a
- * bzImage (Documentation/x86/boot.rst, payload_offset) is recognised by its magic number; Linux appends the
- * unpacked size as four bytes, which the decoders here do not need and ignore.
+ * Unpacking of a kernel's payload on the host, by the compression libraries themselves. The
+ * payload of a bzImage (Documentation/x86/boot.rst, payload_offset) is recognised by its magic
+ * number; Linux appends the unpacked size as four bytes, which the decoders here do not need and
+ * ignore.
  *
  * The input is a file from anywhere: output is bounded, and grows as it is produced.
  */

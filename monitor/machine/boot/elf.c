@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ELF kernels: loading of the program segments to their physical addresses (System V ABI, "Program Header"),
- * and PVH boot of those that carry the note XEN_ELFNOTE_PHYS32_ENTRY: the kernel is entered in 32-bit
- * protected mode with EBX at a struct hvm_start_info (Xen's public/arch-x86/hvm/start_info.h, version 1 with
- * memory map). Every offset and size of the file is checked before it is used.
+ * ELF kernels: loading of the program segments to their physical addresses (System V ABI,
+ * "Program Header"), and PVH boot of those that carry the note XEN_ELFNOTE_PHYS32_ENTRY: the
+ * kernel is entered in 32-bit protected mode with EBX at a struct hvm_start_info (Xen's
+ * public/arch-x86/hvm/start_info.h, version 1 with memory map). Every offset and size of the
+ * file is checked before it is used.
  */
 
 #include <elf.h>

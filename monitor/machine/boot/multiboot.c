@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Multiboot 1 kernels (Multiboot Specification 0.6.96): the header in the first 8 KiB, loading by its
- * addresses or as ELF, modules, command line and memory map.
+ * Multiboot 1 kernels (Multiboot Specification 0.6.96): the header in the first 8 KiB, loading
+ * by its addresses or as ELF, modules, command line and memory map.
  *
- * The initrd option lists modules as "FILE ARGS,FILE ARGS"; two commas stand for one. A video mode that a
- * kernel prefers (flag bit 2) is not set; the information structure says so by leaving its flag clear, which
- * the specification allows.
+ * The initrd option lists modules as "FILE ARGS,FILE ARGS"; two commas stand for one. A video
+ * mode that a kernel prefers (flag bit 2) is not set; the information structure says so by
+ * leaving its flag clear, which the specification allows.
  */
 
 #include <stdio.h>
@@ -43,7 +43,8 @@ struct multiboot_mmap {
 	struct e820_entry entry;
 } __attribute__((packed));
 
-/* All of it in one piece at BOOT_START_INFO; addresses within are computed from the offsets here. */
+/* All of it in one piece at BOOT_START_INFO; addresses within are computed from the offsets
+ * here. */
 struct multiboot_block {
 	struct multiboot_info info;
 	char loader[8];
