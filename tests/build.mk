@@ -15,7 +15,7 @@ TOOL_CHECKS := $(sort $(wildcard tests/tools/check-*))
 OBJECTS += $(TEST_OBJ) $(TEST_HELPER_OBJ)
 
 # A part whose functions are not there yet does not keep the tests of the others from being linked.
-TEST_LDFLAGS := -Wl,--unresolved-symbols=ignore-all
+TEST_LDFLAGS := -no-pie -Wl,--unresolved-symbols=ignore-all
 
 TEST_INCLUDES := -Imonitor/include -Imonitor -Idevices -Itests -Itests/device -Itests/engine -I$(O)/gen
 $(O)/obj/tests/%.o: INCLUDES = $(TEST_INCLUDES)
