@@ -107,8 +107,8 @@ static enum vcpu_exit fake_vcpu_run(struct vcpu *vcpu)
 	unsigned int ms = atomic_exchange(&f->handler_ms, 0);
 	int exit;
 
-	atomic_store(&f->inside, true);
 	pthread_getname_np(pthread_self(), f->thread_name, sizeof(f->thread_name));
+	atomic_store(&f->inside, true);
 	atomic_fetch_add(&f->runs, 1);
 	if (ms) {
 		atomic_store(&f->in_handler, true);
