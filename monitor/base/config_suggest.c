@@ -8,8 +8,9 @@
 #include <stdio.h>
 
 #include "base/config_priv.h"
+#include "base/text.h"
 
-static unsigned int edit_distance(const char *a, const char *b)
+unsigned int text_distance(const char *a, const char *b)
 {
 	unsigned int rows[3][CONFIG_PATH_MAX + 1];
 	size_t a_size = strnlen(a, CONFIG_PATH_MAX);
@@ -86,7 +87,7 @@ int config_unknown(struct config_tree *tree, const char *path, struct error *err
 
 			fill_pattern(declaration->pattern, key->name, path, candidate,
 				     sizeof(candidate));
-			distance = edit_distance(path, candidate);
+			distance = text_distance(path, candidate);
 			if (nearest[0] == '\0' || distance < nearest_distance) {
 				memcpy(nearest, candidate, sizeof(nearest));
 				nearest_distance = distance;
