@@ -4,9 +4,9 @@
  * (version 20h; ICH9 datasheet, section 13.5), at FEC00000h. 24 pins, each with a redirection entry
  * that turns its edges or level into a message for the local APICs (SDM vol. 3, 11.11).
  *
- * A level stays noted in Remote IRR from its message until a local APIC, or the guest through
- * the EOI register, ends the vector; if the pin is still high then, another message is sent. An edge on a
- * masked pin is lost, as the data sheet says.
+ * A level stays noted in Remote IRR from its message until a local APIC, or the guest through the
+ * EOI register, ends the vector; if the pin is still high then, another message is sent. An edge on
+ * a masked pin is lost, as the data sheet says.
  *
  * Polarity bits only remember: the wires of this board carry "asserted", not volts. There is no
  * APIC bus, so the arbitration id is but a register, and delivery is never pending.
