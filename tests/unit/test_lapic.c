@@ -5,10 +5,10 @@
  */
 
 #include <setjmp.h>
-#include <stdlib.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
