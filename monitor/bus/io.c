@@ -28,11 +28,13 @@
 #define IO_UNCLAIMED_PROBES 8
 #define IO_CACHE_SLOTS 4
 
-/** struct io_range - one range of the flat view, addresses inclusive. */
+/** struct io_range - one range of the flat view, addresses inclusive; @base and @end are the
+ *  region's own. */
 struct io_range {
 	_Atomic uint64_t first;
 	_Atomic uint64_t last;
 	_Atomic uint64_t base;
+	_Atomic uint64_t end;
 	struct io_region *_Atomic region;
 };
 
@@ -67,12 +69,19 @@ struct io_space {
 	_Atomic uint64_t unclaimed[IO_UNCLAIMED_MAX];
 };
 
-/** struct io_hit - what a look-up found; @region NULL: nobody's addresses, up to @last. */
+/**
+ * struct io_hit - what a look-up found
+ * @first, @last: where it holds
+ * @end: how far an access that starts there may reach: the end of the region, whatever overlaps it
+ *       (a bus cycle is claimed by its start), or of the hole
+ * @region: NULL: nobody's addresses
+ */
 struct io_hit {
 	uint64_t generation;
 	uint64_t first;
 	uint64_t last;
 	uint64_t base;
+	uint64_t end;
 	struct io_region *region;
 };
 
@@ -170,6 +179,7 @@ static void publish_range(struct io_space *space, unsigned int *count, uint64_t 
 	atomic_store_explicit(&range->first, first, memory_order_release);
 	atomic_store_explicit(&range->last, last, memory_order_release);
 	atomic_store_explicit(&range->base, region->base, memory_order_release);
+	atomic_store_explicit(&range->end, region->base + region->size - 1, memory_order_release);
 	atomic_store_explicit(&range->region, region, memory_order_release);
 	(*count)++;
 }
@@ -241,10 +251,12 @@ static void search(struct io_space *space, uint64_t address, struct io_hit *hit)
 			hit->first = first;
 			hit->last = last;
 			hit->base = atomic_load_explicit(&range->base, memory_order_acquire);
+			hit->end = atomic_load_explicit(&range->end, memory_order_acquire);
 			hit->region = atomic_load_explicit(&range->region, memory_order_acquire);
 			return;
 		}
 	}
+	hit->end = hit->last;
 }
 
 static struct io_hit *look_up(struct io_space *space, uint64_t address)
@@ -439,8 +451,8 @@ static unsigned int read_piece(struct io_space *space, uint64_t address, unsigne
 	struct io_region *region = hit.region;
 	struct io_piece piece;
 
-	if (hit.last - address < left - 1) {
-		left = hit.last - address + 1;
+	if (hit.end - address < left - 1) {
+		left = hit.end - address + 1;
 	}
 	if (!region) {
 		note_unclaimed(space, address, left, "read");
@@ -464,8 +476,8 @@ static unsigned int write_piece(struct io_space *space, uint64_t address, uint64
 	struct io_region *region = hit.region;
 	struct io_piece piece;
 
-	if (hit.last - address < left - 1) {
-		left = hit.last - address + 1;
+	if (hit.end - address < left - 1) {
+		left = hit.end - address + 1;
 	}
 	if (!region) {
 		note_unclaimed(space, address, left, "write");
@@ -509,7 +521,7 @@ uint64_t io_read(struct io_space *space, uint64_t address, unsigned int size)
 	uint64_t offset = address - hit->base;
 	uint64_t value;
 
-	if (LIMEN_UNLIKELY(!region || hit->last - address < size - 1 ||
+	if (LIMEN_UNLIKELY(!region || hit->end - address < size - 1 ||
 			   !access_fits(region->ops, offset, size) ||
 			   !lock_region(space, hit, region))) {
 		return read_in_pieces(space, address, size);
@@ -577,7 +589,7 @@ void io_write(struct io_space *space, uint64_t address, uint64_t value, unsigned
 	hit = look_up(space, address);
 	region = hit->region;
 	offset = address - hit->base;
-	if (LIMEN_LIKELY(region && hit->last - address >= size - 1 &&
+	if (LIMEN_LIKELY(region && hit->end - address >= size - 1 &&
 			 access_fits(region->ops, offset, size) &&
 			 lock_region(space, hit, region))) {
 		region->ops->write(region->opaque, offset, value & size_mask(size), size);

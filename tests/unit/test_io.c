@@ -232,6 +232,28 @@ static void test_priority(void **state)
 	io_space_destroy(space);
 }
 
+static void test_access_belongs_to_its_start(void **state)
+{
+	struct io_space *space = create_space(0x10000);
+	struct probe address;
+	struct probe reset;
+
+	/* Ports 0xcf8, a register of 32 bits, and 0xcf9, one of 8. */
+	probe_init(&address, &dword_ops, 4);
+	probe_init(&reset, &byte_ops, 1);
+	reset.region.priority = 1;
+	assert_int_equal(io_region_map(&address.region, space, 0xcf8), 0);
+	assert_int_equal(io_region_map(&reset.region, space, 0xcf9), 0);
+	io_write(space, 0xcf8, 0x80001234, 4);
+	assert_int_equal(address.value, 0x80001234);
+	assert_int_equal(address.writes, 1);
+	assert_int_equal(reset.writes, 0);
+	io_write(space, 0xcf9, 6, 1);
+	assert_int_equal(address.writes, 1);
+	assert_int_equal(reset.value, 6);
+	io_space_destroy(space);
+}
+
 static void move_away(struct probe *probe)
 {
 	assert_int_equal(io_region_map(&probe->region, probe->region.space, 0x800), 0);
@@ -456,6 +478,7 @@ int main(void)
 		cmocka_unit_test(test_split_wide_and_unaligned),
 		cmocka_unit_test(test_widen),
 		cmocka_unit_test(test_priority),
+		cmocka_unit_test(test_access_belongs_to_its_start),
 		cmocka_unit_test(test_move_from_own_handler),
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_spaces_do_not_share_hits),

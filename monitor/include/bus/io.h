@@ -10,8 +10,9 @@
  * look-up is lock-free.
  *
  * Handlers get an offset relative to their region and an access that fits what their io_ops
- * declares: the core splits wider accesses and widens narrower reads. A region with a lock is
- * called with it held. Nobody's addresses read as all-ones and drop writes, logged once per
+ * declares: the core splits wider accesses and widens narrower reads. Where regions overlap, an
+ * access belongs to the one that is seen where it starts, as far as that reaches. A region with a
+ * lock is called with it held. Nobody's addresses read as all-ones and drop writes, logged once per
  * address.
  */
 

@@ -18,6 +18,36 @@
 #define PCI_DEVFN(slot, function) (((slot) << 3) | (function))
 #define PCI_CONFIG_SIZE 4096
 #define PCI_MSIX_MAX 64
+#define PCI_ROM_BAR 6 /* index of the expansion ROM among a device's BARs */
+#define PCI_BARS 7
+
+/* Configuration space, PCI Local Bus 3.0 section 6.1 (type 0 header). */
+#define PCI_CONFIG_VENDOR 0x00
+#define PCI_CONFIG_DEVICE 0x02
+#define PCI_CONFIG_COMMAND 0x04
+#define PCI_CONFIG_STATUS 0x06
+#define PCI_CONFIG_REVISION 0x08
+#define PCI_CONFIG_CLASS 0x09
+#define PCI_CONFIG_HEADER_TYPE 0x0e
+#define PCI_CONFIG_BAR0 0x10
+#define PCI_CONFIG_SUBSYSTEM_VENDOR 0x2c
+#define PCI_CONFIG_SUBSYSTEM 0x2e
+#define PCI_CONFIG_ROM 0x30
+#define PCI_CONFIG_CAPABILITIES 0x34
+#define PCI_CONFIG_INTERRUPT_LINE 0x3c
+#define PCI_CONFIG_INTERRUPT_PIN 0x3d
+
+#define PCI_COMMAND_IO 0x0001
+#define PCI_COMMAND_MEMORY 0x0002
+#define PCI_COMMAND_MASTER 0x0004
+#define PCI_COMMAND_INTX_DISABLE 0x0400
+
+/* Capability IDs. */
+#define PCI_CAPABILITY_PM 0x01
+#define PCI_CAPABILITY_MSI 0x05
+#define PCI_CAPABILITY_VENDOR 0x09
+#define PCI_CAPABILITY_EXPRESS 0x10
+#define PCI_CAPABILITY_MSIX 0x11
 
 enum pci_bar_kind {
 	PCI_BAR_NONE,
@@ -70,8 +100,8 @@ struct pci_msix_entry {
 /**
  * struct pci_device - base of every PCI device, first member of its struct
  * @config: configuration space as the guest reads it
- * @writable: which bits of it the guest can change
- * @write1clear: which bits it clears by writing ones
+ * @writable: which bits of it the guest can change; cleared before the device's own reset
+ * @write1clear: which bits it clears by writing ones; cleared before the device's own reset
  */
 struct pci_device {
 	struct device dev;
@@ -80,8 +110,9 @@ struct pci_device {
 	uint8_t config[PCI_CONFIG_SIZE];
 	uint8_t writable[PCI_CONFIG_SIZE];
 	uint8_t write1clear[PCI_CONFIG_SIZE];
-	struct pci_bar bars[6];
-	bool irq_level;
+	struct pci_bar bars[PCI_BARS];
+	bool irq_level; /* what the device drives */
+	bool intx_level; /* what reaches the wire */
 	uint16_t last_capability;
 	uint16_t next_capability; /* where the next one goes */
 	uint16_t msi_offset;
@@ -90,8 +121,9 @@ struct pci_device {
 	struct pci_msix_entry msix[PCI_MSIX_MAX];
 	uint64_t msix_pending;
 	struct io_region msix_region;
-	void (*msix_vector_changed)(struct pci_device *pci,
-				    unsigned int vector); /* see pci_msix_set_listener() */
+	/* See pci_msix_set_listener() and pci_bar_set_listener(). */
+	void (*msix_vector_changed)(struct pci_device *pci, unsigned int vector);
+	void (*bar_moved)(struct pci_device *pci, unsigned int bar);
 };
 
 static inline struct pci_device *pci_device_from_device(struct device *dev)
@@ -143,6 +175,10 @@ int pci_bar_set_io(struct pci_device *pci, unsigned int n, enum pci_bar_kind kin
 		   struct io_region *region);
 int pci_bar_set_memory(struct pci_device *pci, unsigned int n, enum pci_bar_kind kind,
 		       struct mem_region *memory);
+
+/** pci_bar_set_listener() - be told (lock held) after bars[bar].mapped_at has changed. */
+void pci_bar_set_listener(struct pci_device *pci,
+			  void (*moved)(struct pci_device *pci, unsigned int bar));
 
 /** pci_rom_set() - expansion ROM from @memory (size a power of two). */
 int pci_rom_set(struct pci_device *pci, struct mem_region *memory);
