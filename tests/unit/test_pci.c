@@ -116,8 +116,7 @@ static const struct pci_device_ops probe_ops = {
 	.express = true,
 	.config_written = probe_config_written,
 };
-static const struct device_ops *const probe_kind
-	__attribute__((used, section("limen_devices"))) = &probe_ops.base;
+DEVICE_REGISTER(probe_ops.base);
 
 static void at_slot_3(struct fake_machine *fm, struct device_env *env)
 {

@@ -138,10 +138,13 @@ struct device {
 	struct list node; /* the machine's list of devices */
 };
 
-/** DEVICE_REGISTER() - make a kind of device known by its name. */
-#define DEVICE_REGISTER(ops_name)                                                  \
-	static const struct device_ops *const device_register_##ops_name           \
-		__attribute__((used, section("limen_devices"))) = &ops_name
+/** DEVICE_REGISTER() - make a kind of device known by its name: DEVICE_REGISTER(foo_ops), of a PCI
+ *  kind DEVICE_REGISTER(foo_ops.base), of a virtio kind DEVICE_REGISTER(foo_ops.pci.base). */
+#define DEVICE_REGISTER(device_ops)                                                \
+	static const struct device_ops *const DEVICE_REGISTER_NAME_(__LINE__)      \
+		__attribute__((used, section("limen_devices"))) = &device_ops
+#define DEVICE_REGISTER_NAME_(line) DEVICE_REGISTER_NAME__(line)
+#define DEVICE_REGISTER_NAME__(line) device_register_##line
 
 /** device_ops_find() - the kind called @name, or NULL. */
 const struct device_ops *device_ops_find(const char *name);
