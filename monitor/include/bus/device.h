@@ -140,9 +140,9 @@ struct device {
 
 /** DEVICE_REGISTER() - make a kind of device known by its name: DEVICE_REGISTER(foo_ops), of a PCI
  *  kind DEVICE_REGISTER(foo_ops.base), of a virtio kind DEVICE_REGISTER(foo_ops.pci.base). */
-#define DEVICE_REGISTER(device_ops)                                                \
+#define DEVICE_REGISTER(kind_ops)                                                  \
 	static const struct device_ops *const DEVICE_REGISTER_NAME_(__LINE__)      \
-		__attribute__((used, section("limen_devices"))) = &device_ops
+		__attribute__((used, section("limen_devices"))) = &kind_ops
 #define DEVICE_REGISTER_NAME_(line) DEVICE_REGISTER_NAME__(line)
 #define DEVICE_REGISTER_NAME__(line) device_register_##line
 
