@@ -6,6 +6,8 @@
 
 #include "machine/machine_config.h"
 
+#include "bus/device.h"
+
 static const struct config_key root_keys[] = {
 	{ .name = "name", .type = CONFIG_STRING, .help = "the machine's name" },
 	{ .name = "engine",
@@ -151,6 +153,25 @@ static const struct config_key rtc_keys[] = {
 	{ .name = NULL },
 };
 
+static const struct config_key console_keys[] = {
+	{ .name = "backend",
+	  .type = CONFIG_STRING,
+	  .def = "none",
+	  .help = "a virtio console: stdio, none, file:PATH or unix:PATH" },
+	{ .name = NULL },
+};
+
+static const struct config_key pc_keys[] = {
+	{ .name = "hpet", .type = CONFIG_BOOL, .def = "on", .help = "high-precision event timer" },
+	{ .name = "i8042", .type = CONFIG_BOOL, .def = "on", .help = "PS/2 keyboard and mouse" },
+	{ .name = "rng",
+	  .type = CONFIG_BOOL,
+	  .def = "on",
+	  .help = "virtio source of random numbers" },
+	{ .name = "vga", .type = CONFIG_BOOL, .def = "on", .help = "VGA display adapter" },
+	{ .name = NULL },
+};
+
 static const struct {
 	const char *pattern;
 	const struct config_key *keys;
@@ -164,11 +185,47 @@ static const struct {
 	{ "net.*", net_keys },
 	{ "net.*.forward", forward_keys },
 	{ "serial.*", serial_keys },
+	{ "console.*", console_keys },
+	{ "pc", pc_keys },
 	{ "rtc", rtc_keys },
 };
 
+/* Where in the tree the instances of a kind of device have their keys, if not at its own name. */
+static const struct {
+	const char *device;
+	const char *pattern;
+} instances[] = {
+	{ "uart", "serial.*" },	 { "virtio-blk", "disk.*" }, { "virtio-net", "net.*" },
+	{ "e1000", "net.*" },	 { "floppy", "fdc" },	     { "virtio-console", "console.*" },
+	{ "virtio-rng", "rng" },
+};
+
+struct declare_context {
+	struct config_tree *tree;
+	struct error *err;
+	int result;
+};
+
+static void declare_device(void *opaque, const struct device_ops *ops)
+{
+	struct declare_context *context = opaque;
+	const char *pattern = ops->name;
+
+	if (!ops->keys || context->result < 0) {
+		return;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(instances); i++) {
+		if (!strcmp(instances[i].device, ops->name)) {
+			pattern = instances[i].pattern;
+		}
+	}
+	context->result = config_declare(context->tree, pattern, ops->keys, context->err);
+}
+
 int machine_config_declare(struct config_tree *tree, struct error *err)
 {
+	struct declare_context context = { .tree = tree, .err = err };
+
 	for (size_t i = 0; i < ARRAY_SIZE(declarations); i++) {
 		int r = config_declare(tree, declarations[i].pattern, declarations[i].keys, err);
 
@@ -176,7 +233,8 @@ int machine_config_declare(struct config_tree *tree, struct error *err)
 			return r;
 		}
 	}
-	return 0;
+	device_ops_for_each(declare_device, &context);
+	return context.result;
 }
 
 static void print_key(void *opaque, const char *pattern, const struct config_key *key)

@@ -70,6 +70,8 @@ struct power_sink {
  * @msi: where the IOAPIC's messages go
  * @pci, @devfn: for PCI and virtio devices, where it sits
  * @io_loop: the loop of the I/O thread it was given, or the main loop
+ * @drives, @cdroms: for controllers of several drives: their back ends (NULL: no drive there), and
+ *                   which of them are CD-ROM drives, a bit each
  * Back ends are NULL unless the device asked for one; they outlive it.
  */
 struct device_env {
@@ -88,6 +90,8 @@ struct device_env {
 	struct pci_bus *pci;
 	int devfn;
 	struct block_device *block;
+	struct block_device *drives[4];
+	unsigned int cdroms;
 	struct net_backend *net;
 	struct char_backend *chr;
 	struct display *display;

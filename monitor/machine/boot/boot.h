@@ -38,7 +38,10 @@ struct boot_entry {
 	uint64_t params;
 };
 
-/** struct boot_video - a linear framebuffer that is already showing; width 0: none. */
+/**
+ * struct boot_video - a linear framebuffer that is already showing (width 0: none)
+ * @size: in units of 64 KiB; @stride: bytes
+ */
 struct boot_video {
 	uint64_t base;
 	uint32_t size;
@@ -47,9 +50,18 @@ struct boot_video {
 	uint16_t stride;
 };
 
+#define BOOT_MODULES_MAX 32
+
+/** struct boot_module - a file and its command line (may be NULL). */
+struct boot_module {
+	const char *file;
+	const char *args;
+};
+
 /**
  * struct boot_request - what to boot
- * @initrd: one file for Linux and PVH; for Multiboot "FILE ARGS,FILE ARGS"; NULL for none
+ * @initrd: for Linux and PVH; for Multiboot the first module; NULL for none
+ * @modules: further Multiboot modules
  * @guest_decompress: enter a bzImage at its own decompressor
  * @rsdp: address of the ACPI root pointer
  */
@@ -57,6 +69,8 @@ struct boot_request {
 	const char *kernel;
 	const char *initrd;
 	const char *append;
+	struct boot_module modules[BOOT_MODULES_MAX];
+	unsigned int module_count;
 	bool guest_decompress;
 	uint64_t rsdp;
 	struct boot_video video;

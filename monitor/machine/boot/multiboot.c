@@ -3,9 +3,8 @@
  * Multiboot 1 kernels (Multiboot Specification 0.6.96): the header in the first 8 KiB, loading
  * by its addresses or as ELF, modules, command line and memory map.
  *
- * The initrd option lists modules as "FILE ARGS,FILE ARGS"; two commas stand for one. A video
- * mode that a kernel prefers (flag bit 2) is not set; the information structure says so by
- * leaving its flag clear, which the specification allows.
+ * A video mode that a kernel prefers (flag bit 2) is not set; the information structure says so
+ * by leaving its flag clear, which the specification allows.
  */
 
 #include <stdio.h>
@@ -26,7 +25,7 @@
 
 #define MODULES_MAX 32
 #define MODULE_TEXT_MAX 256
-#define LOAD_FLOOR MIB(1) /* modules lie above conventional memory */
+#define MODULE_FLOOR MIB(1) /* modules lie above conventional memory */
 
 struct multiboot_info {
 	uint32_t flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr;
@@ -113,48 +112,27 @@ static int load_by_addresses(const struct boot_request *request, const struct bo
 	return 0;
 }
 
-/* Cut the next "FILE ARGS" off @list. Return: whether there was one. */
-static bool next_module(const char **list, char *ret_text, size_t max)
-{
-	const char *p = *list;
-	size_t n = 0;
-
-	if (!p || !*p) {
-		return false;
-	}
-	while (*p && !(*p == ',' && p[1] != ',')) {
-		if (*p == ',') {
-			p++;
-		}
-		if (n + 1 < max) {
-			ret_text[n++] = *p;
-		}
-		p++;
-	}
-	ret_text[n] = '\0';
-	*list = *p ? p + 1 : p;
-	return true;
-}
-
-/* Load one module at *@at (page-aligned by the caller), its text into the text area. */
-static int load_module(const struct boot_request *request, const char *text, unsigned int index,
-		       uint64_t *at, struct multiboot_module *ret_module, struct error *err)
+/* Load one module at *@at (page-aligned by the caller), its command line into the text area. */
+static int load_module(const struct boot_request *request, const struct boot_module *module,
+		       unsigned int index, uint64_t *at, struct multiboot_module *ret_module,
+		       struct error *err)
 {
 	uint32_t text_at = MODULE_TEXT_BASE + index * MODULE_TEXT_MAX;
-	char name[MODULE_TEXT_MAX];
+	char text[MODULE_TEXT_MAX];
 	struct boot_file file;
 	int ret;
 
-	snprintf(name, sizeof(name), "%.*s", (int)strcspn(text, " "), text);
-	ret = boot_file_read(name, GIB(3), &file, err);
+	snprintf(text, sizeof(text), "%s%s%s", module->file, module->args ? " " : "",
+		 module->args ? module->args : "");
+	ret = boot_file_read(module->file, GIB(3), &file, err);
 	if (ret < 0) {
 		error_prefix(err, "module");
 		return ret;
 	}
-	if (*at + file.size > MIN(request->map->low, (uint64_t)UINT32_MAX) ||
+	if (*at + file.size > request->map->low ||
 	    guest_mem_write(request->memory, *at, file.data, file.size) < 0) {
 		ret = error_set(err, ENOSPC, "module '%s' does not fit in the machine's memory",
-				name);
+				module->file);
 	} else {
 		*ret_module = (struct multiboot_module){ (uint32_t)*at, (uint32_t)(*at + file.size),
 							 text_at, 0 };
@@ -168,25 +146,24 @@ static int load_module(const struct boot_request *request, const char *text, uns
 static int load_modules(const struct boot_request *request, uint64_t at,
 			struct multiboot_block *block, struct error *err)
 {
-	const char *list = request->initrd;
-	char text[MODULE_TEXT_MAX];
+	const struct boot_module initrd = { .file = request->initrd };
 	uint32_t n = 0;
+	int ret = 0;
 
-	at = ALIGN_UP(MAX(at, LOAD_FLOOR), GUEST_PAGE_SIZE);
-	while (next_module(&list, text, sizeof(text))) {
-		int ret;
-
+	at = ALIGN_UP(MAX(at, MODULE_FLOOR), GUEST_PAGE_SIZE);
+	if (request->initrd) {
+		ret = load_module(request, &initrd, n, &at, &block->modules[n], err);
+		n++;
+	}
+	for (unsigned int i = 0; ret == 0 && i < request->module_count; i++) {
 		if (n == MODULES_MAX) {
 			return error_set(err, E2BIG, "more than %d Multiboot modules", MODULES_MAX);
 		}
-		ret = load_module(request, text, n, &at, &block->modules[n], err);
-		if (ret < 0) {
-			return ret;
-		}
+		ret = load_module(request, &request->modules[i], n, &at, &block->modules[n], err);
 		n++;
 	}
 	block->info.mods_count = n;
-	return 0;
+	return ret;
 }
 
 static void fill_info(const struct boot_request *request, struct multiboot_block *block)
