@@ -7,13 +7,10 @@
 
 #include "machine/machine_impl.h"
 
-#define PCI_COMMAND 0x04
-#define PCI_COMMAND_IO 1
-#define PCI_COMMAND_MEMORY 2
 #define PCI_BAR0 0x10
 #define PCI_BAR_IS_IO 1
 #define PCI_BAR_IS_64 4
-#define PCI_BARS 6
+#define MEMORY_BARS 6
 
 /* struct window - addresses still to be given out. */
 struct window {
@@ -62,7 +59,7 @@ static void place_bars(struct pci_bus *bus, unsigned int devfn, struct window *i
 {
 	bool is_io, is_64;
 
-	for (unsigned int i = 0; i < PCI_BARS; i++) {
+	for (unsigned int i = 0; i < MEMORY_BARS; i++) {
 		unsigned int offset = PCI_BAR0 + 4 * i;
 		uint64_t size = probe_bar(bus, devfn, offset, &is_io, &is_64);
 		uint64_t base;
@@ -92,9 +89,9 @@ void pci_assign_resources(struct pci_bus *bus)
 	}
 	for (unsigned int devfn = 0; devfn < 8 * PCI_BUS_SLOTS; devfn++) {
 		if (pci_bus_find(bus, devfn)) {
-			uint32_t command = pci_bus_config_read(bus, devfn, PCI_COMMAND, 2);
+			uint32_t command = pci_bus_config_read(bus, devfn, PCI_CONFIG_COMMAND, 2);
 
-			write_config(bus, devfn, PCI_COMMAND,
+			write_config(bus, devfn, PCI_CONFIG_COMMAND,
 				     command | PCI_COMMAND_IO | PCI_COMMAND_MEMORY, 2);
 		}
 	}
