@@ -11,6 +11,7 @@
 
 #include "base/config.h"
 #include "base/error.h"
+#include "base/state_table.h"
 #include "base/types.h"
 
 struct cpuid_entry {
@@ -37,10 +38,39 @@ struct cpu_model {
 	unsigned int cpus;
 };
 
-/** cpu_model_build() - @config: the "cpu.*" keys (cpu.model, cpu.features "+x,-y",
- *  cpu.hypervisor). */
+/** cpu_model_keys - what is declared under "cpu": model, features, hypervisor. */
+extern const struct config_key cpu_model_keys[];
+
+/**
+ * cpu_model_build() - the processor of a machine
+ * @engine: name of the engine that will run it, or NULL when that is not known yet. Features that
+ *          KVM lacks are left out when it is "kvm", and otherwise when there is a KVM that is worth
+ *          moving to: one without even the x86-64-v2 features that the host's CPU has is not.
+ * @config: the "cpu.*" keys; NULL for their defaults
+ *
+ * Measures the TSC for some 10 ms where nothing tells its frequency.
+ */
+int cpu_model_build_for(struct cpu_model *model, const char *engine, unsigned int cpus,
+			const struct config_view *config, struct error *err);
+
+/** cpu_model_build() - cpu_model_build_for() an engine that is not known yet. */
 int cpu_model_build(struct cpu_model *model, unsigned int cpus, const struct config_view *config,
 		    struct error *err);
+
+/** cpu_model_state_table - saves a model. */
+extern const struct state_table cpu_model_state_table;
+
+/**
+ * cpu_model_adopt() - go on with the processor of a saved machine
+ * @saved: loaded through cpu_model_state_table
+ *
+ * Before any vCPU's state is loaded. -ENOTSUP with a text that names the missing feature when this
+ * host's engines cannot be that processor, -EINVAL for another number of CPUs.
+ */
+int cpu_model_adopt(struct cpu_model *model, const struct cpu_model *saved, struct error *err);
+
+/** cpu_model_describe() - the names of its features, separated by spaces, cut to @size. */
+void cpu_model_describe(const struct cpu_model *model, char *buf, size_t size);
 
 /**
  * cpu_model_cpuid() - CPUID as vCPU @index executes it
