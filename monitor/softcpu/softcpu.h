@@ -92,6 +92,8 @@ enum soft_request {
 	SOFT_REQUEST_NMI = 1 << 5,
 	SOFT_REQUEST_EXTINT = 1 << 6,
 	SOFT_REQUEST_CODE = 1 << 7, /* a page became code: drop write entries (blocks.c) */
+	SOFT_REQUEST_THUNKS = 1 << 8, /* the thunk cache is full: drop all blocks, then
+					 soft_thunk_reset() */
 };
 
 typedef void (*soft_fn)(struct softcpu *cpu, const struct soft_op *op);
@@ -219,7 +221,7 @@ struct softcpu {
 	struct soft_thunks *thunks;
 	uint64_t isa_allowed;	 /* feature.c's */
 	uint16_t fpu_cs, fpu_ds; /* x87 pointers' selectors, which the image has no room for */
-	void (*ferr)(struct softcpu *cpu); /* FERR#: an x87 exception with CR0.NE clear; may be NULL */
+	void (*ferr)(struct softcpu *cpu); /* FERR# (CR0.NE clear), or NULL */
 
 	struct cpu_segment ldt;
 	struct cpu_segment tr;
@@ -351,24 +353,26 @@ bool soft_bind_vector(struct softcpu *cpu, const struct soft_insn *insn, struct 
 
 /* ------- x87 and vector state (fpu.c, xsave.c) ------- */
 
-/** soft_fpu_import() - after an XSAVE image was copied to cpu->fpu: makes it whole (components that its header
- *  says are in their initial state) and valid. */
+/** soft_fpu_import() - after an XSAVE image was copied to cpu->fpu: makes it whole (components that
+ *  its header says are in their initial state) and valid. */
 void soft_fpu_import(struct softcpu *cpu);
-/** soft_fpu_in_use() - XINUSE: the components not in their initial configuration (XGETBV with ECX 1). */
+/** soft_fpu_in_use() - XINUSE: the components not in their initial configuration (XGETBV with
+ *  ECX 1). */
 uint64_t soft_fpu_in_use(struct softcpu *cpu);
 
 /* ------- machine code of vector and x87 instructions (thunk.c) ------- */
 
-/** soft_thunk_create() - executable memory; soft_bind_vector() does it when the first is needed. -errno */
+/** soft_thunk_create() - executable memory; soft_bind_vector() does it when the first is needed.
+ *  Return: 0 or -errno. */
 int soft_thunk_create(struct softcpu *cpu);
 void soft_thunk_destroy(struct softcpu *cpu);
 
 /**
  * soft_thunk_reset() - forget all thunks
  *
- * op->aux of vector, x87 and BMI instructions points into the cache: the caller has dropped every block
- * first. Whoever drops all blocks may call this; when the cache is full, an op bound by
- * soft_bind_vector() does both and executes its instruction anew.
+ * op->aux of vector, x87 and BMI instructions points into the cache: the caller has dropped every
+ * block first. Whoever drops all blocks may call this. When the cache is full, soft_bind_vector()
+ * binds an op that ends its block, sets SOFT_REQUEST_THUNKS and executes its instruction anew.
  */
 void soft_thunk_reset(struct softcpu *cpu);
 
