@@ -14,6 +14,7 @@
 #include "base/event_loop.h"
 #include "base/list.h"
 #include "base/types.h"
+#include "base/worker_pool.h"
 
 struct block_device;
 
@@ -31,7 +32,6 @@ enum block_op {
  * @iov, @iov_count: for reads and writes: host memory, @size bytes in all
  * @unmap: for BLOCK_WRITE_ZEROES
  * @done: called once, on the block device's I/O thread, no lock held; @result 0 or -errno
- * @sync_iov: private: rest of a short transfer
  */
 struct block_request {
 	enum block_op op;
@@ -44,8 +44,8 @@ struct block_request {
 	void *opaque;
 	/* private to the block layer */
 	struct list node;
+	struct worker_job job;
 	struct block_device *device;
-	uint64_t progress;
 	int result;
 };
 
