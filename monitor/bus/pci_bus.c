@@ -15,6 +15,7 @@
 #include "bus/pci_impl.h"
 
 #define PORT_ADDRESS 0xcf8
+#define PORT_RESET 0xcf9
 #define PORT_DATA 0xcfc
 
 #define ADDRESS_ENABLE UINT32_C(0x80000000)
@@ -79,6 +80,11 @@ static uint64_t address_read(void *opaque, uint64_t offset, unsigned int size)
 {
 	struct pci_bus *bus = opaque;
 
+	if (size < 4) {
+		return offset == PORT_RESET - PORT_ADDRESS && size == 1 && bus->reset_ops ?
+			       bus->reset_ops->read(bus->reset_opaque, 0, 1) :
+			       UINT64_MAX;
+	}
 	return atomic_load(&bus->config_address);
 }
 
@@ -86,7 +92,11 @@ static void address_write(void *opaque, uint64_t offset, uint64_t value, unsigne
 {
 	struct pci_bus *bus = opaque;
 
-	atomic_store(&bus->config_address, value & ADDRESS_MASK);
+	if (size == 4) {
+		atomic_store(&bus->config_address, value & ADDRESS_MASK);
+	} else if (offset == PORT_RESET - PORT_ADDRESS && size == 1 && bus->reset_ops) {
+		bus->reset_ops->write(bus->reset_opaque, 0, value, 1);
+	}
 }
 
 static uint64_t data_read(void *opaque, uint64_t offset, unsigned int size)
@@ -111,11 +121,11 @@ static void data_write(void *opaque, uint64_t offset, uint64_t value, unsigned i
 	}
 }
 
-/* Only whole 32-bit accesses are configuration cycles; others at 0xcf8 go elsewhere (0xcf9). */
+/* Only whole 32-bit accesses are configuration cycles; a byte at 0xcf9 is the chipset's. */
 static const struct io_ops address_ops = {
 	.read = address_read,
 	.write = address_write,
-	.min_size = 4,
+	.min_size = 1,
 	.max_size = 4,
 };
 
@@ -154,6 +164,12 @@ int pci_bus_set_ecam(struct pci_bus *bus, uint64_t base, unsigned int buses)
 	}
 	io_region_init(&bus->ecam_region, "ecam", &ecam_ops, bus, NULL, MIB(buses));
 	return io_region_map(&bus->ecam_region, bus->env.mmio, base);
+}
+
+void pci_bus_set_reset_port(struct pci_bus *bus, const struct io_ops *ops, void *opaque)
+{
+	bus->reset_ops = ops;
+	bus->reset_opaque = opaque;
 }
 
 /* ------- interrupt wires ------- */

@@ -12,6 +12,7 @@
  * struct pci_bus - bus 0
  * @devices: by slot and function; set on the main thread before any vCPU runs
  * @config_address: the register at port 0xcf8
+ * @reset_ops, @reset_opaque: who answers at port 0xcf9
  * @wire_lock: guards @wires and orders route_irq calls; taken with device locks held
  * @wires: how many functions of a slot pull each pin
  */
@@ -19,6 +20,8 @@ struct pci_bus {
 	struct pci_bus_env env;
 	struct pci_device *_Atomic devices[PCI_BUS_SLOTS * 8];
 	_Atomic uint32_t config_address;
+	const struct io_ops *reset_ops;
+	void *reset_opaque;
 	struct io_region address_region;
 	struct io_region data_region;
 	struct io_region ecam_region;

@@ -144,15 +144,6 @@ static const struct config_key serial_keys[] = {
 	{ .name = NULL },
 };
 
-static const struct config_key rtc_keys[] = {
-	{ .name = "base",
-	  .type = CONFIG_ENUM,
-	  .def = "utc",
-	  .choices = "utc|localtime",
-	  .help = "what the clock shows at the start" },
-	{ .name = NULL },
-};
-
 static const struct config_key console_keys[] = {
 	{ .name = "backend",
 	  .type = CONFIG_STRING,
@@ -187,7 +178,6 @@ static const struct {
 	{ "serial.*", serial_keys },
 	{ "console.*", console_keys },
 	{ "pc", pc_keys },
-	{ "rtc", rtc_keys },
 };
 
 /* Where in the tree the instances of a kind of device have their keys, if not at its own name. */

@@ -65,8 +65,8 @@ enum {
  *
  * The board's INTx wiring, which the DSDT's _PRT must repeat, with @pin 0-3 and the global
  * interrupt (IOAPIC pin) of PIRQ A-H being 16-23:
- * slots 0-24: PIRQ E + (slot + pin) % 4; slots 25-29: PIRQ A + (slot + pin) % 4; slots 30, 31:
- * PIRQ A + pin. The guest can change the latter two groups through RCBA's DnnIR registers.
+ * slots 0-24: PIRQ E + (slot + pin) % 4; slots 25-31: PIRQ A + pin, unless the guest changes that
+ * through RCBA's DnnIR registers.
  * A PIRQ also reaches the PIC line that PIRQn_ROUT (60h-63h, 68h-6bh) selects.
  */
 void ich9_route_irq(void *opaque, unsigned int slot, unsigned int pin, bool level);

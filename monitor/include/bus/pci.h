@@ -155,6 +155,15 @@ void pci_bus_destroy(struct pci_bus *bus);
  *  nowhere. */
 int pci_bus_set_ecam(struct pci_bus *bus, uint64_t base, unsigned int buses);
 
+/**
+ * pci_bus_set_reset_port() - who answers byte accesses at port CF9h, the chipset's reset control
+ *
+ * The port lies within CONFIG_ADDRESS (CF8h-CFBh), which takes 32-bit accesses alone, so the bus
+ * passes it on: @ops with offset 0 and size 1, and no lock held. @ops NULL: nobody. Main thread, no
+ * vCPU runs.
+ */
+void pci_bus_set_reset_port(struct pci_bus *bus, const struct io_ops *ops, void *opaque);
+
 /** pci_bus_find() - the device at @devfn of bus 0, or NULL. */
 struct pci_device *pci_bus_find(struct pci_bus *bus, unsigned int devfn);
 
