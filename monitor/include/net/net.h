@@ -7,6 +7,7 @@
  * net_backend stands NAT (libslirp) or a TAP interface.
  */
 
+#include <pthread.h>
 #include <sys/uio.h>
 
 #include "base/config.h"
@@ -45,9 +46,13 @@ struct net_stats {
 	_Atomic uint64_t tx_frames, tx_bytes, rx_frames, rx_bytes, dropped;
 };
 
-/** struct net_backend - base of every back end, first member of its struct. */
+/**
+ * struct net_backend - base of every back end, first member of its struct
+ * @client_lock: held around the client's callbacks and while it is changed
+ */
 struct net_backend {
 	const struct net_backend_ops *ops;
+	pthread_mutex_t client_lock;
 	struct net_client client;
 	struct net_stats stats;
 };
@@ -63,8 +68,8 @@ int net_backend_create(const struct config_view *config, struct event_loop *loop
 		       struct net_backend **ret_backend, struct error *err);
 void net_backend_destroy(struct net_backend *backend);
 
-/** net_backend_set_client() - plug a device in (NULL callbacks: pull it out); before machine start,
- *  or while the loop does not run. */
+/** net_backend_set_client() - plug a device in (NULL callbacks: pull it out). Any thread, but not from
+ *  a callback, nor with a lock held that a callback takes. */
 void net_backend_set_client(struct net_backend *backend, const struct net_client *client);
 
 static inline void net_backend_send(struct net_backend *backend, const struct iovec *iov,
