@@ -131,7 +131,7 @@ static void test_paths(void **state)
 	assert_string_equal(config_get_string(&root, "firmware"), "uefi");
 	assert_int_equal(config_set(tree, "firmware", "rom.bin", NULL), 0);
 	assert_non_null(getcwd(expected, sizeof(expected) - 16));
-	strcat(expected, "/rom.bin");
+	strncat(expected, "/rom.bin", 9);
 	assert_string_equal(config_get_string(&root, "firmware"), expected);
 	assert_int_equal(config_set(tree, "firmware", "/x/rom.bin", NULL), 0);
 	assert_string_equal(config_get_string(&root, "firmware"), "/x/rom.bin");

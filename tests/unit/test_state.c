@@ -161,7 +161,7 @@ static int setup(void **state)
 {
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
 
-	strcpy(fixture->folder, "/tmp/limen-test-XXXXXX");
+	snprintf(fixture->folder, sizeof(fixture->folder), "/tmp/limen-test-XXXXXX");
 	assert_non_null(mkdtemp(fixture->folder));
 	snprintf(fixture->file, sizeof(fixture->file), "%s/state", fixture->folder);
 	assert_int_equal(machine_clock_create(NULL, &fixture->clock, NULL), 0);
