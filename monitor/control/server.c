@@ -50,7 +50,7 @@ static void flush_output(struct control_client *client)
 			continue;
 		}
 		if (n < 0) {
-			client->dead = errno != EAGAIN && errno != EWOULDBLOCK;
+			client->dead = errno != EAGAIN;
 			break;
 		}
 		client->output_size -= (size_t)n;
@@ -175,7 +175,7 @@ static void read_input(struct control_client *client)
 	} else if (n == 0) {
 		/* It may have closed its sending side only, and wait for replies. */
 		client->eof = true;
-	} else if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
+	} else if (errno != EAGAIN && errno != EINTR) {
 		client->dead = true;
 	}
 }
