@@ -70,7 +70,9 @@ enum {
 	MXCSR_DAZ = 1 << 6,
 	MXCSR_MASKS = 0x1f80,
 	MXCSR_INIT = 0x1f80,
+	MXCSR_OVERFLOW = 1 << 3,
 	MXCSR_UNDERFLOW = 1 << 4,
+	MXCSR_PRECISION = 1 << 5,
 	MXCSR_FTZ = 1 << 15,
 	MXCSR_MISALIGNED = 1 << 17, /* AMD: misaligned operands are allowed */
 };

@@ -201,6 +201,10 @@ static void plan_class(const ZydisDecodedInstruction *zydis, struct thunk_plan *
 	case ZYDIS_EXCEPTION_CLASS_AVX11: plan->flags |= THUNK_FP; break;
 	default: break;
 	}
+	/* AMD's processors do not check these, and no program relies on the fault of others. */
+	if (zydis->meta.isa_set == ZYDIS_ISA_SET_SHA) {
+		plan->align_mask = 0;
+	}
 	switch (zydis->mnemonic) {
 	case ZYDIS_MNEMONIC_CVTPI2PS:
 	case ZYDIS_MNEMONIC_CVTPS2PI:
@@ -216,6 +220,13 @@ static void plan_class(const ZydisDecodedInstruction *zydis, struct thunk_plan *
 
 static void plan_flags(const ZydisDecodedInstruction *zydis, struct thunk_plan *plan)
 {
+	/* Zydis does not know all that these set. */
+	switch (zydis->mnemonic) {
+	case ZYDIS_MNEMONIC_VPTEST:
+	case ZYDIS_MNEMONIC_VTESTPS:
+	case ZYDIS_MNEMONIC_VTESTPD: plan->flags_out = FLAGS_ARITH; return;
+	default: break;
+	}
 	if (!zydis->cpu_flags) {
 		return;
 	}
@@ -223,8 +234,8 @@ static void plan_flags(const ZydisDecodedInstruction *zydis, struct thunk_plan *
 	plan->flags_out = (zydis->cpu_flags->modified | zydis->cpu_flags->set_0 |
 			   zydis->cpu_flags->set_1 | zydis->cpu_flags->undefined) &
 			  FLAGS_ARITH;
-	/* An instruction that may leave a flag alone needs its old value. */
-	if (plan->flags_in) {
+	/* Some processors leave undefined flags alone. */
+	if (plan->flags_in || zydis->cpu_flags->undefined) {
 		plan->flags_in = FLAGS_ARITH;
 	}
 }

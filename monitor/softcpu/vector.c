@@ -11,6 +11,12 @@
  * stays. Underflow differs between the two: masked, it needs an inexact result, unmasked, tininess
  * is enough. So where the guest has it unmasked, flush-to-zero is on, which reports every tiny
  * result.
+ *
+ * Not exact in three corners of unmasked exceptions: the precision flag beside an unmasked overflow
+ * or underflow is that of the masked result, which can be inexact where the result with an
+ * unbounded exponent is not; DPPS and DPPD, which round in several steps, report the flags of all
+ * or none of the later ones; and VCVTPS2PH, which knows no flush-to-zero, underflows only when
+ * inexact.
  */
 
 #include <immintrin.h>
@@ -53,32 +59,66 @@ static __attribute__((noinline)) void misaligned(struct softcpu *cpu,
 	}
 }
 
+/* Run once with all exceptions masked. Return: the flags that it raised. */
+static uint32_t run_masked(struct softcpu *cpu, const struct soft_thunk *thunk, void *mem,
+			   uint32_t control)
+{
+	uint32_t raised;
+
+	_mm_setcsr((control | MXCSR_MASKS) & ~(uint32_t)MXCSR_FLAGS);
+	thunk->code(cpu, mem);
+	raised = _mm_getcsr() & MXCSR_FLAGS;
+	_mm_setcsr(MXCSR_HOST);
+	return raised;
+}
+
+/* What must be as it was when an exception is raised. */
+struct saved_state {
+	struct soft_fpu fpu;
+	uint64_t gpr[CPU_GPR_COUNT];
+	uint64_t rflags;
+};
+
+static void save_state(struct softcpu *cpu, struct saved_state *saved)
+{
+	saved->fpu = *soft_fpu(cpu);
+	memcpy(saved->gpr, cpu->gpr, sizeof(saved->gpr));
+	saved->rflags = cpu->rflags;
+}
+
+static void restore_state(struct softcpu *cpu, const struct saved_state *saved)
+{
+	*soft_fpu(cpu) = saved->fpu;
+	memcpy(cpu->gpr, saved->gpr, sizeof(saved->gpr));
+	cpu->rflags = saved->rflags;
+}
+
 static __attribute__((noinline)) void run_unmasked(struct softcpu *cpu,
 						   const struct soft_thunk *thunk, void *mem)
 {
 	struct soft_fpu *fpu = soft_fpu(cpu);
-	struct soft_fpu saved = *fpu;
-	uint64_t gpr[CPU_GPR_COUNT];
-	uint64_t rflags = cpu->rflags;
-	uint32_t control = (fpu->mxcsr | MXCSR_MASKS) & ~(uint32_t)MXCSR_FLAGS;
-	uint32_t enabled = ~(fpu->mxcsr >> 7) & MXCSR_FLAGS;
+	uint32_t control = fpu->mxcsr;
+	uint32_t enabled = ~(control >> 7) & MXCSR_FLAGS;
+	struct saved_state saved;
 	uint32_t raised;
 
-	memcpy(gpr, cpu->gpr, sizeof(gpr));
+	save_state(cpu, &saved);
 	if (enabled & MXCSR_UNDERFLOW) {
-		control |= MXCSR_FTZ;
+		raised = run_masked(cpu, thunk, mem, control | MXCSR_FTZ);
+	} else {
+		raised = run_masked(cpu, thunk, mem, control);
 	}
-	_mm_setcsr(control);
-	thunk->code(cpu, mem);
-	raised = _mm_getcsr() & MXCSR_FLAGS;
-	_mm_setcsr(MXCSR_HOST);
 	if (!(raised & enabled)) {
 		fpu->mxcsr |= raised;
 		return;
 	}
-	*fpu = saved;
-	memcpy(cpu->gpr, gpr, sizeof(gpr));
-	cpu->rflags = rflags;
+	restore_state(cpu, &saved);
+	if (raised & enabled & MXCSR_UNDERFLOW) {
+		/* Flushing to zero is always inexact; what it would be without is not. */
+		raised &= run_masked(cpu, thunk, mem, control & ~(uint32_t)MXCSR_FTZ) |
+			  ~(uint32_t)MXCSR_PRECISION;
+		restore_state(cpu, &saved);
+	}
 	fpu->mxcsr |= raised & enabled & MXCSR_BEFORE ? raised & MXCSR_BEFORE : raised;
 	soft_raise(cpu, cpu->cr4 & FPU_CR4_OSXMMEXCPT ? SOFT_XM : SOFT_UD);
 }
