@@ -16,6 +16,7 @@
 
 #include "block/block_impl.h"
 
+#define REAP_BATCH 32
 #define RING_ENTRIES 128
 
 /**
@@ -114,20 +115,37 @@ static int finish(struct block_device *device, struct block_request *request, in
 	return MIN(res, 0);
 }
 
+/*
+ * Completions that are there now. Requests are submitted under the lock, so what is seen under it was
+ * written by a submitter that has let go of it.
+ */
+static unsigned int take_completions(struct block_ring *ring, struct io_uring_cqe **ret_cqes)
+{
+	unsigned int count;
+
+	pthread_mutex_lock(&ring->device->lock);
+	count = io_uring_peek_batch_cqe(&ring->uring, ret_cqes, REAP_BATCH);
+	pthread_mutex_unlock(&ring->device->lock);
+	return count;
+}
+
 static void reap(void *opaque, int fd, unsigned int events)
 {
 	struct block_ring *ring = opaque;
-	struct io_uring_cqe *cqe;
-	eventfd_t count;
+	struct io_uring_cqe *cqes[REAP_BATCH];
+	unsigned int count;
+	eventfd_t rung;
 
 	(void)events;
-	eventfd_read(fd, &count);
-	while (io_uring_peek_cqe(&ring->uring, &cqe) == 0) {
-		struct block_request *request = io_uring_cqe_get_data(cqe);
-		int res = cqe->res;
+	eventfd_read(fd, &rung);
+	while ((count = take_completions(ring, cqes)) > 0) {
+		for (unsigned int i = 0; i < count; i++) {
+			struct block_request *request = io_uring_cqe_get_data(cqes[i]);
+			int res = cqes[i]->res;
 
-		io_uring_cqe_seen(&ring->uring, cqe);
-		block_complete(request, finish(ring->device, request, res));
+			io_uring_cqe_seen(&ring->uring, cqes[i]);
+			block_complete(request, finish(ring->device, request, res));
+		}
 	}
 	submit_waiting(ring);
 }

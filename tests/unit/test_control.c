@@ -4,6 +4,7 @@
  * shape and errors, events, several clients, clients that misbehave, and the socket's own life.
  */
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,19 +30,33 @@ struct fixture {
 	struct config_tree *config;
 	struct control_server *server;
 	bool running;
-	char notes[16384]; /* what the machine was told */
+	pthread_mutex_t lock; /* guards @notes: a worker writes them too */
+	char notes[16384];    /* what the machine was told */
 };
 
 static void note(void *opaque, const char *fmt, ...) LIMEN_PRINTF(2, 3);
 static void note(void *opaque, const char *fmt, ...)
 {
 	struct fixture *fixture = opaque;
-	size_t used = strlen(fixture->notes);
+	size_t used;
 	va_list args;
 
+	pthread_mutex_lock(&fixture->lock);
+	used = strlen(fixture->notes);
 	va_start(args, fmt);
 	vsnprintf(fixture->notes + used, sizeof(fixture->notes) - used, fmt, args);
 	va_end(args);
+	pthread_mutex_unlock(&fixture->lock);
+}
+
+static bool noted(struct fixture *fixture, const char *text)
+{
+	bool found;
+
+	pthread_mutex_lock(&fixture->lock);
+	found = strstr(fixture->notes, text) != NULL;
+	pthread_mutex_unlock(&fixture->lock);
+	return found;
 }
 
 static const char *fake_status(void *opaque)
@@ -179,6 +194,7 @@ static int setup(void **state)
 	assert_int_equal(config_declare(fixture->config, "", keys, NULL), 0);
 	target.config = fixture->config;
 	fixture->running = true;
+	pthread_mutex_init(&fixture->lock, NULL);
 	log_set_levels("error", NULL);
 	if (control_server_create(fixture->path, fixture->loop, &target, &fixture->server, &err) <
 	    0) {
@@ -193,6 +209,7 @@ static int teardown(void **state)
 	struct fixture *fixture = *state;
 
 	control_server_destroy(fixture->server);
+	pthread_mutex_destroy(&fixture->lock);
 	config_tree_destroy(fixture->config);
 	event_loop_destroy(fixture->loop);
 	/* The socket has gone with the server. */
@@ -430,7 +447,7 @@ static void test_gone_in_command(void **state)
 
 static void wait_note(struct fixture *fixture, const char *note_text)
 {
-	for (unsigned int i = 0; i < 10000 && strstr(fixture->notes, note_text) == NULL; i++) {
+	for (unsigned int i = 0; i < 10000 && !noted(fixture, note_text); i++) {
 		event_loop_iterate(fixture->loop, 1);
 	}
 }

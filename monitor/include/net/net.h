@@ -68,8 +68,8 @@ int net_backend_create(const struct config_view *config, struct event_loop *loop
 		       struct net_backend **ret_backend, struct error *err);
 void net_backend_destroy(struct net_backend *backend);
 
-/** net_backend_set_client() - plug a device in (NULL callbacks: pull it out). Any thread, but not from
- *  a callback, nor with a lock held that a callback takes. */
+/** net_backend_set_client() - plug a device in (NULL callbacks: pull it out). Any thread, but not
+ *  from a callback, nor with a lock held that a callback takes. */
 void net_backend_set_client(struct net_backend *backend, const struct net_client *client);
 
 static inline void net_backend_send(struct net_backend *backend, const struct iovec *iov,
