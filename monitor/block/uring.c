@@ -116,8 +116,8 @@ static int finish(struct block_device *device, struct block_request *request, in
 }
 
 /*
- * Completions that are there now. Requests are submitted under the lock, so what is seen under it was
- * written by a submitter that has let go of it.
+ * Completions that are there now. Requests are submitted under the lock, so what is seen under it
+ * was written by a submitter that has let go of it.
  */
 static unsigned int take_completions(struct block_ring *ring, struct io_uring_cqe **ret_cqes)
 {

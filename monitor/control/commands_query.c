@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Commands that only ask: QMP's query-* and Limen's own.
+ * Commands that only ask: QMP's query-*, in QMP's shapes, and Limen's own. None of them changes the
+ * machine.
  */
 
 #include "control_priv.h"
