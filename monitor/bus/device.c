@@ -63,6 +63,15 @@ const struct device_ops *device_ops_find(const char *name)
 	return NULL;
 }
 
+static void stop_layers(struct device *dev)
+{
+	for (unsigned int i = layer_count(dev); i-- > 0;) {
+		if (layer(dev, i)->stop) {
+			layer(dev, i)->stop(dev);
+		}
+	}
+}
+
 static void detach_layers(struct device *dev, unsigned int count)
 {
 	while (count-- > 0) {
@@ -146,6 +155,7 @@ int device_create(const struct device_ops *ops, const struct device_env *env,
 	return 0;
 
 out_destroy:
+	stop_layers(dev);
 	ops->destroy(dev);
 out_detach:
 	detach_layers(dev, layer_count(dev));
@@ -159,6 +169,7 @@ void device_destroy(struct device *dev)
 	if (!dev) {
 		return;
 	}
+	stop_layers(dev);
 	dev->ops->destroy(dev);
 	detach_layers(dev, layer_count(dev));
 	device_free(dev);

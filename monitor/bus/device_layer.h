@@ -12,6 +12,8 @@
  * struct device_layer - what a kind of bus does around its devices; all members optional
  * @attach: before the device's create: its base is ready for declarations
  * @publish: after it: the guest can see the device
+ * @stop: before the device's destroy: on return nothing calls into the device; also after a
+ *        @publish that failed
  * @detach: after the device's destroy, or to undo @attach when create failed
  * @reset: before the device's own; lock held
  * @pause: before the device's own; without the lock
@@ -20,6 +22,7 @@
 struct device_layer {
 	int (*attach)(struct device *dev, struct error *err);
 	int (*publish)(struct device *dev, struct error *err);
+	void (*stop)(struct device *dev);
 	void (*detach)(struct device *dev);
 	void (*reset)(struct device *dev, enum reset_kind kind);
 	int (*pause)(struct device *dev);

@@ -47,6 +47,9 @@ uint32_t pci_device_config_read(struct pci_device *pci, unsigned int offset, uns
 {
 	uint32_t value = 0;
 
+	if (pci_ops(pci)->config_reading) {
+		pci_ops(pci)->config_reading(pci, offset, size);
+	}
 	for (unsigned int i = 0; i < size; i++) {
 		uint32_t byte = offset + i < config_size(pci) ? pci->config[offset + i] : 0xff;
 

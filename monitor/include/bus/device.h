@@ -164,7 +164,13 @@ void device_ops_for_each(void (*fn)(void *opaque, const struct device_ops *ops),
  */
 int device_create(const struct device_ops *ops, const struct device_env *env,
 		  struct device **ret_device, struct error *err);
+
+/** device_destroy() - main thread; no vCPU runs, and the threads of its loops still do (a loop that
+ *  is not the main loop is waited for). NULL is allowed. */
 void device_destroy(struct device *dev);
+
+/** device_reset() - any thread. A device with requests in flight finishes its reset when they are
+ *  done; a system reset pauses devices before it, so that there are none. */
 void device_reset(struct device *dev, enum reset_kind kind);
 
 /**

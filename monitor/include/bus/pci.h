@@ -65,6 +65,8 @@ struct pci_device;
  * @class_code: 24 bits: class, subclass, programming interface
  * @interrupt_pin: 0 none, 1-4 INTA-INTD
  * @express: give it a PCI Express capability (root-complex integrated endpoint)
+ * @config_reading: before the guest reads [@offset, @offset + @size) of configuration space: bring
+ *                  @config up to date; optional; lock held
  * @config_written: after the guest changed [@offset, @offset + @size) of configuration space;
  *                  optional; lock held
  */
@@ -78,6 +80,7 @@ struct pci_device_ops {
 	uint8_t revision;
 	uint8_t interrupt_pin;
 	bool express;
+	void (*config_reading)(struct pci_device *pci, unsigned int offset, unsigned int size);
 	void (*config_written)(struct pci_device *pci, unsigned int offset, unsigned int size);
 };
 

@@ -31,6 +31,21 @@
 struct virtio_device;
 struct virtqueue;
 
+/* Device status, section 2.1. */
+#define VIRTIO_STATUS_ACKNOWLEDGE 1
+#define VIRTIO_STATUS_DRIVER 2
+#define VIRTIO_STATUS_DRIVER_OK 4
+#define VIRTIO_STATUS_FEATURES_OK 8
+#define VIRTIO_STATUS_NEEDS_RESET 64
+#define VIRTIO_STATUS_FAILED 128
+
+/** The keys that every virtio kind of device has; first in its keys, by this macro. */
+#define VIRTIO_CONFIG_KEYS                                                              \
+	{                                                                               \
+		.name = "packed", .type = CONFIG_BOOL, .def = "off",                    \
+		.help = "offer packed rings to the driver",                             \
+	}
+
 /**
  * struct virtqueue_chain - a chain of buffers that the driver made available
  * @in: what the device may write (device-writable); @out: what it may read; as host addresses. All
@@ -54,14 +69,17 @@ struct virtqueue_chain {
  * struct virtio_device_ops - a virtio kind of device
  * @pci: its PCI identity: vendor 0x1af4 and device 0x1040 + @type are filled by VIRTIO_PCI_IDS
  * @type: virtio device type (section 5)
- * @queue_count, @queue_size: how many queues, and the largest size of each (power of two)
+ * @queue_count, @queue_size: how many queues at most, and the largest size of each (power of two);
+ *               create may lower virtio_device.queue_count
  * @features: offered device features beside the core's own
  * @get_config: fill the device-specific configuration space; called for every read
  * @set_config: the driver wrote there; optional
  * @config_size: bytes of it
  * @notify: the driver made buffers available in queue @n. On the device's io_loop thread (the
  *          notify register is an eventfd), the device's lock held
- * @status_changed: after the driver set status (DRIVER_OK, or 0 = reset); lock held; optional
+ * @status_changed: after the driver set status (DRIVER_OK, or 0 = reset); lock held; optional. A
+ *          reset with chains in flight is finished, and status_changed(0) called, when the last of
+ *          them was pushed
  */
 struct virtio_device_ops {
 	struct pci_device_ops pci;
@@ -80,31 +98,72 @@ struct virtio_device_ops {
 #define VIRTIO_PCI_IDS(type_, class_)                                                      \
 	.vendor_id = 0x1af4, .device_id = 0x1040 + (type_), .subsystem_vendor_id = 0x1af4, \
 	.subsystem_id = 0x1100, .class_code = (class_), .revision = 1, .interrupt_pin = 1, \
-	.express = true
+	.express = true, .config_reading = virtio_pci_config_reading,                      \
+	.config_written = virtio_pci_config_written
+void virtio_pci_config_reading(struct pci_device *pci, unsigned int offset, unsigned int size);
+void virtio_pci_config_written(struct pci_device *pci, unsigned int offset, unsigned int size);
 
-/** struct virtqueue - one ring; members are the core's. */
-struct virtqueue {
-	struct virtio_device *vdev;
-	unsigned int index;
-	uint16_t size;
-	uint16_t max_size;
-	bool enabled;
-	bool broken;
+/** struct virtqueue_area - one of the three parts of a ring, as host memory. */
+struct virtqueue_area {
+	uint8_t *host;
+	struct mem_region *region;
+	uint64_t offset;
+	size_t size;
+};
+
+/**
+ * struct virtqueue_registers - what the driver and the core know of a ring; all of it is saved
+ * @driver: available ring; packed: driver event suppression
+ * @device: used ring; packed: device event suppression
+ * @last_avail: where the next chain is taken; split: counts on, packed: a place in the ring
+ * @used_index: where the next one is given back
+ * @signalled_used: @used_index when the driver was last interrupted
+ */
+struct virtqueue_registers {
 	gpa_t desc;
-	gpa_t driver; /* available ring; packed: driver event suppression */
-	gpa_t device; /* used ring; packed: device event suppression */
+	gpa_t driver;
+	gpa_t device;
+	uint16_t size;
 	uint16_t msix_vector;
 	uint16_t last_avail;
 	uint16_t used_index;
 	uint16_t signalled_used;
+	bool enabled;
+	bool broken;
 	bool signalled_valid;
 	bool avail_wrap;
 	bool used_wrap;
 	bool notification_off;
+};
+
+/**
+ * struct virtqueue - one ring; members are the core's
+ * @avail_seen: split: the available index read last; what lies before it needs no look
+ * @in_flight: chains popped and not yet pushed
+ * @descriptors: packed: ring entries of those
+ * @unsignalled: something was pushed since the last flush
+ * @irq_fd: eventfd for the engine; @irq_attached while the engine delivers for it
+ */
+struct virtqueue {
+	struct virtio_device *vdev;
+	const struct virtqueue_ops *ops;
+	unsigned int index;
+	uint16_t max_size;
+	struct virtqueue_registers r;
+	struct virtqueue_area desc;
+	struct virtqueue_area driver;
+	struct virtqueue_area device;
+	uint16_t avail_seen;
 	uint16_t in_flight;
+	uint16_t descriptors;
+	bool unsignalled;
+	int barrier;
 	int notify_fd;
+	uint64_t notify_address; /* where @notify_fd is watched for, or UINT64_MAX */
 	struct event_source *notify_source;
-	int irq_fd; /* attached to the engine, or -1 */
+	int irq_fd;
+	bool irq_attached;
+	struct msi_message irq_message;
 	struct iovec iov[VIRTQUEUE_SEGMENTS_MAX];
 	gpa_t gpa[VIRTQUEUE_SEGMENTS_MAX];
 };
@@ -112,6 +171,9 @@ struct virtqueue {
 /**
  * struct virtio_device - base of every virtio device, first member of its struct
  * @driver_features: what was negotiated; valid from FEATURES_OK on
+ * @reset_pending: the driver reset the device while chains were in flight: done when they are back
+ * @paused: between pause and resume: notifications wait
+ * @saved: the queues' registers on their way from and to a saved state
  */
 struct virtio_device {
 	struct pci_device pci;
@@ -125,8 +187,13 @@ struct virtio_device {
 	uint8_t status;
 	uint8_t isr;
 	uint8_t config_generation;
+	bool reset_pending;
+	bool paused;
+	unsigned int queue_count;
 	struct virtqueue *queues;
+	struct virtqueue_registers saved[VIRTIO_QUEUE_MAX];
 	struct io_region region;
+	uint16_t window_offset; /* of the capability that reaches the BAR by configuration space */
 };
 
 static inline struct virtio_device *virtio_device_from_device(struct device *dev)
@@ -158,6 +225,9 @@ void virtqueue_chain_copy(const struct virtqueue_chain *chain, struct virtqueue_
  *  dirty. */
 void virtqueue_push(struct virtqueue *vq, const struct virtqueue_chain *chain, uint32_t written);
 
+/** virtqueue_ready() - whether the driver has set the queue up and the device is live. */
+bool virtqueue_ready(const struct virtqueue *vq);
+
 /** virtqueue_unpop() - put the chain just popped back; nothing may have been popped since. */
 void virtqueue_unpop(struct virtqueue *vq, const struct virtqueue_chain *chain);
 
@@ -167,6 +237,10 @@ void virtqueue_flush(struct virtqueue *vq);
 /** virtqueue_set_notification() - ask the driver not to (or again to) notify; on turning it on,
  *  returns whether buffers came in between. */
 bool virtqueue_set_notification(struct virtqueue *vq, bool on);
+
+/** virtqueue_kick() - have notify called for the queue, as if the driver had notified; any
+ *  thread. */
+void virtqueue_kick(struct virtqueue *vq);
 
 /** virtio_config_changed() - tell the driver to read the configuration space again. */
 void virtio_config_changed(struct virtio_device *vdev);
