@@ -144,6 +144,21 @@ static const struct config_key serial_keys[] = {
 	{ .name = NULL },
 };
 
+static const struct config_key cpu_keys[] = {
+	{ .name = "model",
+	  .type = CONFIG_STRING,
+	  .def = "host",
+	  .help = "processor that the guest sees: host, or an older one" },
+	{ .name = "features",
+	  .type = CONFIG_STRING,
+	  .help = "features to add or remove, such as +aes,-avx2" },
+	{ .name = "hypervisor",
+	  .type = CONFIG_BOOL,
+	  .def = "on",
+	  .help = "tell the guest that it runs in a virtual machine" },
+	{ .name = NULL },
+};
+
 static const struct config_key console_keys[] = {
 	{ .name = "backend",
 	  .type = CONFIG_STRING,
@@ -177,6 +192,7 @@ static const struct {
 	{ "net.*.forward", forward_keys },
 	{ "serial.*", serial_keys },
 	{ "console.*", console_keys },
+	{ "cpu", cpu_keys },
 	{ "pc", pc_keys },
 };
 

@@ -262,15 +262,13 @@ static void destroy_backends(struct machine *machine)
 static int pause_device(void *opaque, struct device *dev)
 {
 	(void)opaque;
-	return dev->ops->pause ? dev->ops->pause(dev) : 0;
+	return device_pause(dev);
 }
 
 static int resume_device(void *opaque, struct device *dev)
 {
 	(void)opaque;
-	if (dev->ops->resume) {
-		dev->ops->resume(dev);
-	}
+	device_resume(dev);
 	return 0;
 }
 
