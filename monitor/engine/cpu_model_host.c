@@ -100,6 +100,11 @@ static void find_possible(struct cpu_host *host)
 		if (host->kvm && !(feature->flags & CPU_FEATURE_TOPOLOGY)) {
 			possible = possible && kvm_has(host, feature);
 		}
+		/* A KVM that emulates may list it and not know it. */
+		if (possible && host->kvm && strcmp(feature->name, "cx16") == 0 &&
+		    !kvm_is_worth_it(host)) {
+			possible = kvm_host_has_cmpxchg16b();
+		}
 		if ((feature->flags & CPU_FEATURE_AMD) && !host->amd) {
 			possible = false;
 		}

@@ -26,6 +26,7 @@
 #define ENGINE_ALIGNMENT 64
 
 static const struct engine_ops *const engines[] = {
+	&kvm_engine_ops,
 	&driver_engine_ops,
 	&soft_engine_ops,
 	NULL,

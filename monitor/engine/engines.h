@@ -6,9 +6,14 @@
  * The engines that exist, and what engine/vcpu.c does for them. Private to engines.
  */
 
+#include <signal.h>
+
 #include "engine/engine.h"
 
-extern const struct engine_ops kvm_engine_ops __attribute__((weak));
+/* Ends a system call of a vCPU's thread, and has no other effect. */
+#define VCPU_KICK_SIGNAL (SIGRTMIN + 1)
+
+extern const struct engine_ops kvm_engine_ops;
 extern const struct engine_ops driver_engine_ops;
 extern const struct engine_ops soft_engine_ops __attribute__((weak));
 

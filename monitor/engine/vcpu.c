@@ -13,7 +13,6 @@
  * After a triple fault or a failure a vCPU stays parked, whatever is wanted, until it is reset.
  */
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -33,12 +32,14 @@ enum vcpus_wanted {
  * @mutex: guards every member, and those of struct vcpu_run that are not atomic
  * @wake: @wanted has changed, or a vCPU was reset
  * @parked: some vCPU has parked
+ * @resumed: the main thread's: the last of resume and pause was resume
  */
 struct vcpu_group {
 	pthread_mutex_t mutex;
 	pthread_cond_t wake;
 	pthread_cond_t parked;
 	enum vcpus_wanted wanted;
+	bool resumed;
 };
 
 /**
@@ -58,9 +59,6 @@ struct vcpu_run {
 	_Atomic pid_t tid;
 };
 
-/* Its only effect is to end a system call. */
-#define KICK_SIGNAL (SIGRTMIN + 1)
-
 static void on_kick_signal(int signal)
 {
 	(void)signal;
@@ -72,7 +70,7 @@ static void install_kick_signal(void)
 	struct sigaction action = { .sa_handler = on_kick_signal, .sa_flags = SA_RESTART };
 
 	sigemptyset(&action.sa_mask);
-	sigaction(KICK_SIGNAL, &action, NULL);
+	sigaction(VCPU_KICK_SIGNAL, &action, NULL);
 }
 
 static void open_kick_signal(void)
@@ -80,7 +78,7 @@ static void open_kick_signal(void)
 	sigset_t set;
 
 	sigemptyset(&set);
-	sigaddset(&set, KICK_SIGNAL);
+	sigaddset(&set, VCPU_KICK_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
@@ -92,7 +90,7 @@ void vcpu_signal(struct vcpu *vcpu)
 
 	/* Not pthread_kill(): the thread may be ending, and a number is safe to use then. */
 	if (tid) {
-		tgkill(getpid(), tid, KICK_SIGNAL);
+		tgkill(getpid(), tid, VCPU_KICK_SIGNAL);
 	}
 }
 
@@ -321,6 +319,10 @@ void vcpus_resume(struct engine *engine)
 {
 	struct vcpu_group *group = group_of(engine);
 
+	if (!group->resumed && engine->ops->resuming) {
+		engine->ops->resuming(engine);
+	}
+	group->resumed = true;
 	pthread_mutex_lock(&group->mutex);
 	for (unsigned int i = 0; i < engine->vcpu_count; i++) {
 		atomic_store(&run_of(engine, i)->should_return, false);
@@ -348,6 +350,10 @@ void vcpus_pause(struct engine *engine)
 		}
 	}
 	pthread_mutex_unlock(&group->mutex);
+	if (group->resumed && engine->ops->paused) {
+		engine->ops->paused(engine);
+	}
+	group->resumed = false;
 }
 
 /* They have a new state, in which they can run. */

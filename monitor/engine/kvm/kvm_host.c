@@ -124,28 +124,3 @@ int kvm_host_cpuid(struct cpuid_entry *ret_entries, unsigned int max)
 	close(fd);
 	return count;
 }
-
-uint32_t kvm_host_tsc_khz(void)
-{
-	int fd = kvm_host_open(NULL);
-	int vm = -1;
-	int vcpu = -1;
-	int khz = 0;
-
-	if (fd < 0) {
-		return 0;
-	}
-	vm = ioctl(fd, KVM_CREATE_VM, 0);
-	if (vm >= 0) {
-		vcpu = ioctl(vm, KVM_CREATE_VCPU, 0);
-	}
-	if (vcpu >= 0) {
-		khz = ioctl(vcpu, KVM_GET_TSC_KHZ, 0);
-		close(vcpu);
-	}
-	if (vm >= 0) {
-		close(vm);
-	}
-	close(fd);
-	return khz > 0 ? (uint32_t)khz : 0;
-}

@@ -91,6 +91,8 @@ struct engine_counter {
  * @vcpu_kick: any thread, async-signal-safe: make vcpu_run() return soon with VCPU_EXIT_KICKED,
  *             also when it is about to start
  * @vcpu_save: into vcpu->state; the vCPU is not running. @vcpu_load: out of it
+ * @paused, @resuming: around the time in which no vCPU runs, which the guest's clocks must not see;
+ *            optional. Main thread
  * @set_extint: level of the PIC's INTR output, wired to the BSP's LINT0; any thread
  * @nmi: to one vCPU; any thread
  * @counters: up to @max of them; returns the number; any thread
@@ -110,6 +112,8 @@ struct engine_ops {
 	void (*vcpu_kick)(struct vcpu *vcpu);
 	int (*vcpu_save)(struct vcpu *vcpu, struct error *err);
 	int (*vcpu_load)(struct vcpu *vcpu, struct error *err);
+	void (*paused)(struct engine *engine);
+	void (*resuming)(struct engine *engine);
 	void (*set_extint)(struct engine *engine, bool level);
 	void (*nmi)(struct vcpu *vcpu);
 	size_t (*counters)(struct vcpu *vcpu, struct engine_counter *ret_counters, size_t max);
