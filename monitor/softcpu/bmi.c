@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * General-register instructions beside the old integer set that are not executed by thunks: MULX,
- * whose hidden register stands beside explicit ones; CRC32 with its byte registers; MOVBE; and what
- * TZCNT and LZCNT are for a model that lacks them, BSF and BSR with a prefix that is ignored. The
+ * whose hidden register stands beside explicit ones; CRC32 with its byte registers; MOVBE. The
  * other instructions of BMI1, BMI2 and ADX, POPCNT, TZCNT and LZCNT run in thunks (vector.c).
  *
  * op->aux_value: bits 7:0 the first operand's register, 15:8 the second's, 23:16 the third's.
@@ -51,7 +50,6 @@ static void mulx(struct softcpu *cpu, const struct soft_op *op)
 	uint64_t high;
 	uint64_t low;
 
-	soft_check_vex_gpr(cpu);
 	if (op->opsize == 8) {
 		unsigned __int128 product =
 			(unsigned __int128)cpu->gpr[CPU_RDX] * read_source(cpu, op, 2, 8);
@@ -117,61 +115,27 @@ static void movbe_store(struct softcpu *cpu, const struct soft_op *op)
 	}
 }
 
-/* Only ZF is defined; a zero source leaves the destination, as all processors do. */
-static void bit_scan(struct softcpu *cpu, const struct soft_op *op, bool reverse)
+static soft_fn find_function(const struct soft_insn *insn)
 {
-	unsigned int size = (unsigned int)op->imm;
-	uint64_t value = read_source(cpu, op, 1, size);
-
-	if (size < 8) {
-		value &= BIT(8 * size) - 1;
-	}
-	cpu->rflags &= ~(uint64_t)FLAG_ZF;
-	if (!value) {
-		cpu->rflags |= FLAG_ZF;
-		return;
-	}
-	write_register(cpu, operand_register(op, 0), size,
-		       (uint64_t)(reverse ? 63 - __builtin_clzll(value) : __builtin_ctzll(value)));
-}
-
-static void bsf(struct softcpu *cpu, const struct soft_op *op)
-{
-	bit_scan(cpu, op, false);
-}
-
-static void bsr(struct softcpu *cpu, const struct soft_op *op)
-{
-	bit_scan(cpu, op, true);
-}
-
-static soft_fn find_function(struct softcpu *cpu, const struct soft_insn *insn)
-{
-	bool allowed = soft_isa_allowed(cpu, insn->zydis.meta.isa_set);
-
 	switch (insn->zydis.mnemonic) {
-	case ZYDIS_MNEMONIC_TZCNT: return allowed ? NULL : bsf;
-	case ZYDIS_MNEMONIC_LZCNT: return allowed ? NULL : bsr;
-	case ZYDIS_MNEMONIC_MULX: return allowed ? mulx : NULL;
-	case ZYDIS_MNEMONIC_CRC32: return allowed ? execute_crc32 : NULL;
+	case ZYDIS_MNEMONIC_MULX: return mulx;
+	case ZYDIS_MNEMONIC_CRC32: return execute_crc32;
 	case ZYDIS_MNEMONIC_MOVBE:
-		if (!allowed) {
-			return NULL;
-		}
 		return insn->operands[0].type == ZYDIS_OPERAND_TYPE_MEMORY ? movbe_store
 									   : movbe_load;
 	default: return NULL;
 	}
 }
 
-bool soft_bind_bmi(struct softcpu *cpu, const struct soft_insn *insn, struct soft_op *op)
+bool soft_bind_bmi(const struct soft_insn *insn, struct soft_op *op)
 {
-	soft_fn fn = find_function(cpu, insn);
+	soft_fn fn = find_function(insn);
 
 	if (!fn) {
 		return false;
 	}
 	op->fn = fn;
+	op->kind = SOFT_CALL_PLAIN;
 	op->opsize = (uint8_t)(insn->operands[0].size / 8);
 	op->imm = insn->operands[1].size / 8;
 	op->aux_value = 0;

@@ -61,7 +61,6 @@ static const struct feature features[] = {
 	{ ZYDIS_ISA_SET_AVX_VNNI, 7, 1, EAX, 4, true },
 	{ ZYDIS_ISA_SET_XSAVEOPT, 0xd, 1, EAX, 0, false },
 	{ ZYDIS_ISA_SET_XSAVEC, 0xd, 1, EAX, 1, false },
-	{ ZYDIS_ISA_SET_XSAVES, 0xd, 1, EAX, 3, false },
 	{ ZYDIS_ISA_SET_LZCNT, 0x80000001, 0, ECX, 5, true },
 	{ ZYDIS_ISA_SET_PREFETCH_NOP, 0x80000001, 0, ECX, 8, false },
 };

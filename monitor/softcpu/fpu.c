@@ -19,18 +19,10 @@ void soft_refuse_avx(struct softcpu *cpu)
 {
 	uint64_t needed = FPU_XCR0_SSE | FPU_XCR0_AVX;
 
-	if (!(cpu->cr4 & FPU_CR4_OSXSAVE) || (cpu->xcr0 & needed) != needed ||
-	    !cpu->protected_mode || cpu->v8086) {
+	if (!(cpu->cr4 & FPU_CR4_OSXSAVE) || (cpu->xcr0 & needed) != needed) {
 		soft_raise(cpu, SOFT_UD);
 	}
 	soft_raise(cpu, SOFT_NM);
-}
-
-void soft_check_vex_gpr(struct softcpu *cpu)
-{
-	if (!cpu->protected_mode || cpu->v8086) {
-		soft_raise(cpu, SOFT_UD);
-	}
 }
 
 void soft_fpu_pending(struct softcpu *cpu)
@@ -67,19 +59,24 @@ void soft_check_mmx(struct softcpu *cpu)
 	}
 }
 
+void soft_fpu_set_top(struct soft_fpu *fpu, unsigned int top)
+{
+	unsigned int shift = (top - soft_fpu_top(fpu)) & 7;
+	uint8_t st[8][16];
+
+	for (unsigned int i = 0; i < 8; i++) {
+		memcpy(st[i], fpu->st[(i + shift) & 7], 16);
+	}
+	memcpy(fpu->st, st, sizeof(st));
+	fpu->fsw = (uint16_t)((fpu->fsw & ~FSW_TOP) | top << FSW_TOP_SHIFT);
+}
+
 void soft_mmx_enter(struct softcpu *cpu)
 {
 	struct soft_fpu *fpu = soft_fpu(cpu);
-	unsigned int top = soft_fpu_top(fpu);
 
-	if (top) {
-		uint8_t physical[8][16];
-
-		for (unsigned int i = 0; i < 8; i++) {
-			memcpy(physical[(top + i) & 7], fpu->st[i], 16);
-		}
-		memcpy(fpu->st, physical, sizeof(physical));
-		fpu->fsw &= (uint16_t)~FSW_TOP;
+	if (fpu->fsw & FSW_TOP) {
+		soft_fpu_set_top(fpu, 0);
 	}
 	fpu->ftw = 0xff;
 }
@@ -88,6 +85,7 @@ void soft_fpu_init(struct softcpu *cpu)
 {
 	struct soft_fpu *fpu = soft_fpu(cpu);
 
+	soft_fpu_set_top(fpu, 0);
 	fpu->fcw = FCW_INIT;
 	fpu->fsw = 0;
 	fpu->ftw = 0;

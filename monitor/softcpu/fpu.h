@@ -105,13 +105,11 @@ static inline void soft_check_avx(struct softcpu *cpu)
 	uint64_t needed = FPU_XCR0_SSE | FPU_XCR0_AVX;
 
 	if (LIMEN_UNLIKELY((cpu->cr0 & FPU_CR0_TS) || !(cpu->cr4 & FPU_CR4_OSXSAVE) ||
-			   (cpu->xcr0 & needed) != needed || !cpu->protected_mode || cpu->v8086)) {
+			   (cpu->xcr0 & needed) != needed)) {
 		soft_refuse_avx(cpu);
 	}
 }
 
-/** soft_check_vex_gpr() - BMI: any protected mode. */
-void soft_check_vex_gpr(struct softcpu *cpu);
 /** soft_check_x87() - @waiting: a pending exception is raised. soft_check_mmx() also refuses CR0.EM
  * with #UD. */
 void soft_check_x87(struct softcpu *cpu, bool waiting);
@@ -119,9 +117,12 @@ void soft_check_mmx(struct softcpu *cpu);
 /** soft_fpu_pending() - #MF, or FERR# with CR0.NE clear; the status word has ES set. */
 void soft_fpu_pending(struct softcpu *cpu);
 
-/** soft_mmx_enter() - TOP 0 and every register valid, as each MMX instruction but EMMS leaves them.
+/** soft_mmx_enter() - TOP 0 and every register valid, as each MMX instruction leaves them.
  */
 void soft_mmx_enter(struct softcpu *cpu);
+
+/** soft_fpu_set_top() - change TOP; the registers, which lie in the order of the stack, move. */
+void soft_fpu_set_top(struct soft_fpu *fpu, unsigned int top);
 
 /** soft_fpu_init() - FNINIT. */
 void soft_fpu_init(struct softcpu *cpu);
@@ -148,10 +149,10 @@ bool soft_isa_allowed(struct softcpu *cpu, ZydisISASet isa_set);
 /* ------- binding: each file its mnemonics; false: not one of its own ------- */
 
 bool soft_bind_x87(struct softcpu *cpu, const struct soft_insn *insn, struct soft_op *op);
-bool soft_bind_xsave(struct softcpu *cpu, const struct soft_insn *insn, struct soft_op *op);
-bool soft_bind_bmi(struct softcpu *cpu, const struct soft_insn *insn, struct soft_op *op);
-bool soft_bind_vector_move(struct softcpu *cpu, const struct soft_insn *insn, struct soft_op *op);
-bool soft_bind_vector_masked(struct softcpu *cpu, const struct soft_insn *insn, struct soft_op *op);
-bool soft_bind_vector_state(struct softcpu *cpu, const struct soft_insn *insn, struct soft_op *op);
+bool soft_bind_xsave(const struct soft_insn *insn, struct soft_op *op);
+bool soft_bind_bmi(const struct soft_insn *insn, struct soft_op *op);
+bool soft_bind_vector_move(const struct soft_insn *insn, struct soft_op *op);
+bool soft_bind_vector_masked(const struct soft_insn *insn, struct soft_op *op);
+bool soft_bind_vector_state(const struct soft_insn *insn, struct soft_op *op);
 
 #endif

@@ -7,8 +7,8 @@
  * where an assembler would have a choice (VEX.L and VEX.W of scalar instructions) and costs little:
  * it is done each time that guest code is decoded.
  *
- * Hidden general-register operands keep their names; only RAX, RCX and RDX occur, and none together
- * with explicit ones (MULX, which does, is not executed by a thunk).
+ * Hidden general registers keep their names; only RAX, RCX and RDX occur, and none together with
+ * explicit ones (MULX, which does, is not executed by a thunk).
  */
 
 #include "softcpu/fpu.h"
@@ -39,16 +39,6 @@ static bool slot_of_encoding(ZydisOperandEncoding encoding, enum gpr_slot *ret_s
 	}
 }
 
-static bool slot_of_hidden(uint8_t gpr, enum gpr_slot *ret_slot)
-{
-	switch (gpr) {
-	case CPU_RAX: *ret_slot = SLOT_REG; return true;
-	case CPU_RCX: *ret_slot = SLOT_VVVV; return true;
-	case CPU_RDX: *ret_slot = SLOT_RM; return true;
-	default: return false;
-	}
-}
-
 static void place(struct places *places, ZydisOperandEncoding encoding, unsigned int number)
 {
 	switch (encoding) {
@@ -71,14 +61,10 @@ static bool plan_gpr(const ZydisDecodedOperand *operand, struct thunk_key *key,
 	if (gpr >= CPU_GPR_COUNT) {
 		return false;
 	}
-	if (slot_of_encoding(operand->encoding, &slot)) {
-		place(places, operand->encoding, slot);
-	} else if (!slot_of_hidden(gpr, &slot)) {
+	if (!slot_of_encoding(operand->encoding, &slot)) {
 		return false;
 	}
-	if (key->gpr[slot] != SOFT_REG_NONE && key->gpr[slot] != gpr) {
-		return false;
-	}
+	place(places, operand->encoding, slot);
 	key->gpr[slot] = gpr;
 	/* A destination is loaded too: 16-bit results leave the rest of the register. */
 	plan->gpr_load |= BIT(slot);
@@ -139,7 +125,7 @@ static bool plan_register(const ZydisDecodedOperand *operand, struct thunk_key *
 static bool plan_operands(const struct soft_insn *insn, struct thunk_key *key,
 			  struct thunk_plan *plan, struct places *places)
 {
-	for (unsigned int i = 0; i < insn->zydis.operand_count; i++) {
+	for (unsigned int i = 0; i < insn->zydis.operand_count_visible; i++) {
 		const ZydisDecodedOperand *operand = &insn->operands[i];
 
 		if (operand->type == ZYDIS_OPERAND_TYPE_REGISTER) {
@@ -161,6 +147,40 @@ static bool plan_operands(const struct soft_insn *insn, struct thunk_key *key,
 		}
 	}
 	return true;
+}
+
+/* Registers that the encoding does not name: the decoder leaves them to us. */
+static void plan_hidden(ZydisMnemonic mnemonic, struct thunk_key *key, struct thunk_plan *plan)
+{
+	switch (mnemonic) {
+	case ZYDIS_MNEMONIC_BLENDVPS:
+	case ZYDIS_MNEMONIC_BLENDVPD:
+	case ZYDIS_MNEMONIC_PBLENDVB:
+	case ZYDIS_MNEMONIC_SHA256RNDS2: plan->load |= BIT(0); break;
+	case ZYDIS_MNEMONIC_PCMPESTRI:
+	case ZYDIS_MNEMONIC_PCMPESTRM:
+	case ZYDIS_MNEMONIC_VPCMPESTRI:
+	case ZYDIS_MNEMONIC_VPCMPESTRM:
+		key->gpr[SLOT_REG] = CPU_RAX;
+		key->gpr[SLOT_RM] = CPU_RDX;
+		plan->gpr_load |= BIT(SLOT_REG) | BIT(SLOT_RM);
+		break;
+	default: break;
+	}
+	switch (mnemonic) {
+	case ZYDIS_MNEMONIC_PCMPESTRI:
+	case ZYDIS_MNEMONIC_PCMPISTRI:
+	case ZYDIS_MNEMONIC_VPCMPESTRI:
+	case ZYDIS_MNEMONIC_VPCMPISTRI:
+		key->gpr[SLOT_VVVV] = CPU_RCX;
+		plan->gpr_store |= BIT(SLOT_VVVV);
+		break;
+	case ZYDIS_MNEMONIC_PCMPESTRM:
+	case ZYDIS_MNEMONIC_PCMPISTRM:
+	case ZYDIS_MNEMONIC_VPCMPESTRM:
+	case ZYDIS_MNEMONIC_VPCMPISTRM: plan->store |= BIT(0); break;
+	default: break;
+	}
 }
 
 static bool is_unaligned_move(ZydisMnemonic mnemonic)
@@ -302,6 +322,13 @@ static uint8_t *put_vex(uint8_t *p, const struct soft_insn *insn, const struct p
 	return p;
 }
 
+/* POPCNT, LZCNT, TZCNT: only beside them is 0x66 an operand size and no part of the opcode. */
+static bool is_word_operation(const struct soft_insn *insn, const struct thunk_plan *plan)
+{
+	return plan->gpr_load && !(plan->flags & (THUNK_XMM | THUNK_MMX)) &&
+	       insn->operands[0].size == 16;
+}
+
 static void put_bytes(const struct soft_insn *insn, const struct places *places,
 		      const struct thunk_plan *plan, struct thunk_key *key)
 {
@@ -315,7 +342,7 @@ static void put_bytes(const struct soft_insn *insn, const struct places *places,
 		p = put_vex(p, insn, places,
 			    zydis->raw.vex.W && !(gpr && insn->mode != SOFT_MODE_64));
 	} else {
-		p = put_legacy(p, insn, places, gpr && zydis->operand_width == 16);
+		p = put_legacy(p, insn, places, is_word_operation(insn, plan));
 	}
 	*p++ = zydis->opcode;
 	*p++ = (uint8_t)((places->has_mem ? 6 : 0xc0 | (places->rm & 7)) | (places->reg & 7) << 3);
@@ -347,12 +374,13 @@ bool soft_thunk_plan(const struct soft_insn *insn, struct thunk_key *ret_key,
 	    !plan_operands(insn, &key, &plan, &places)) {
 		return false;
 	}
+	plan_hidden(zydis->mnemonic, &key, &plan);
 	plan_class(zydis, &plan);
 	plan_flags(zydis, &plan);
 	put_bytes(insn, &places, &plan, &key);
 	/* Outside 64-bit mode the register in an immediate has three bits. */
 	if (insn->mode != SOFT_MODE_64 && zydis->raw.imm[0].size) {
-		for (unsigned int i = 0; i < zydis->operand_count; i++) {
+		for (unsigned int i = 0; i < zydis->operand_count_visible; i++) {
 			if (insn->operands[i].encoding == ZYDIS_OPERAND_ENCODING_IS4) {
 				key.bytes[key.length - 1] &= 0x7f;
 			}

@@ -139,14 +139,12 @@ static inline void run_float(struct softcpu *cpu, const struct soft_thunk *thunk
 
 static inline void check_allowed(struct softcpu *cpu, uint32_t flags)
 {
-	if (flags & THUNK_VEX) {
-		if (flags & THUNK_XMM) {
+	if (flags & THUNK_XMM) {
+		if (flags & THUNK_VEX) {
 			soft_check_avx(cpu);
 		} else {
-			soft_check_vex_gpr(cpu);
+			soft_check_sse(cpu);
 		}
-	} else if (flags & THUNK_XMM) {
-		soft_check_sse(cpu);
 	}
 	if (flags & THUNK_MMX) {
 		soft_check_mmx(cpu);
@@ -207,7 +205,6 @@ DEFINE_EXECUTE(execute_avx_float_load, THUNK_VEX | THUNK_XMM | THUNK_FP | THUNK_
 DEFINE_EXECUTE(execute_mmx, THUNK_MMX)
 DEFINE_EXECUTE(execute_mmx_load, THUNK_MMX | THUNK_READS)
 DEFINE_EXECUTE(execute_gpr, 0)
-DEFINE_EXECUTE(execute_vex_gpr, THUNK_VEX)
 
 static void execute_any(struct softcpu *cpu, const struct soft_op *op)
 {
@@ -233,7 +230,7 @@ static soft_fn function_for(uint32_t flags)
 		{ THUNK_MMX, execute_mmx },
 		{ THUNK_MMX | THUNK_READS, execute_mmx_load },
 		{ 0, execute_gpr },
-		{ THUNK_VEX, execute_vex_gpr },
+		{ THUNK_VEX, execute_gpr },
 	};
 
 	for (unsigned int i = 0; i < ARRAY_SIZE(table); i++) {
@@ -274,15 +271,13 @@ static bool bind_thunk(struct softcpu *cpu, const struct soft_insn *insn, struct
 	}
 	if (op->aux) {
 		op->fn = function_for(plan.flags);
+		op->kind = plan.flags_in | plan.flags_out ? SOFT_CALL_FULL : SOFT_CALL_PLAIN;
 	}
 	return true;
 }
 
 bool soft_bind_vector(struct softcpu *cpu, const struct soft_insn *insn, struct soft_op *op)
 {
-	if (soft_bind_bmi(cpu, insn, op)) {
-		return true;
-	}
 	if (!soft_isa_allowed(cpu, insn->zydis.meta.isa_set)) {
 		return false;
 	}
@@ -290,7 +285,8 @@ bool soft_bind_vector(struct softcpu *cpu, const struct soft_insn *insn, struct 
 	    insn->zydis.encoding != ZYDIS_INSTRUCTION_ENCODING_VEX) {
 		return false;
 	}
-	return soft_bind_vector_state(cpu, insn, op) || soft_bind_x87(cpu, insn, op) ||
-	       soft_bind_xsave(cpu, insn, op) || soft_bind_vector_move(cpu, insn, op) ||
-	       soft_bind_vector_masked(cpu, insn, op) || bind_thunk(cpu, insn, op);
+	return soft_bind_vector_move(insn, op) || soft_bind_vector_state(insn, op) ||
+	       soft_bind_x87(cpu, insn, op) || soft_bind_bmi(insn, op) ||
+	       soft_bind_xsave(insn, op) || soft_bind_vector_masked(insn, op) ||
+	       bind_thunk(cpu, insn, op);
 }

@@ -202,17 +202,13 @@ static void gather(struct softcpu *cpu, const struct soft_op *op)
 	get_vector(cpu, form.mask, mask);
 	get_vector(cpu, form.data, value);
 	for (unsigned int i = 0; i < form.count; i++) {
-		memset(mask + i * form.size, selected(mask, i, form.size) ? 0xff : 0, form.size);
-	}
-	for (unsigned int i = 0; i < form.count; i++) {
-		if (!mask[i * form.size]) {
-			continue;
+		if (selected(mask, i, form.size)) {
+			set_vector(cpu, form.data, value);
+			set_vector(cpu, form.mask, mask);
+			read_element(cpu, op, gather_address(cpu, op, &form, indices, i),
+				     value + i * form.size, form.size);
 		}
-		read_element(cpu, op, gather_address(cpu, op, &form, indices, i),
-			     value + i * form.size, form.size);
 		memset(mask + i * form.size, 0, form.size);
-		set_vector(cpu, form.data, value);
-		set_vector(cpu, form.mask, mask);
 	}
 	memset(value + form.count * form.size, 0, 32u - form.count * form.size);
 	memset(mask, 0, sizeof(mask));
@@ -241,17 +237,32 @@ static bool bind_maskmov(const struct soft_insn *insn, struct soft_op *op, struc
 	return true;
 }
 
+/* The address is hidden: DS:rDI, or another segment by a prefix. */
+static uint8_t segment_of(const ZydisDecodedInstruction *zydis)
+{
+	static const struct {
+		uint64_t attribute;
+		uint8_t segment;
+	} prefixes[] = {
+		{ ZYDIS_ATTRIB_HAS_SEGMENT_CS, CPU_CS }, { ZYDIS_ATTRIB_HAS_SEGMENT_SS, CPU_SS },
+		{ ZYDIS_ATTRIB_HAS_SEGMENT_ES, CPU_ES }, { ZYDIS_ATTRIB_HAS_SEGMENT_FS, CPU_FS },
+		{ ZYDIS_ATTRIB_HAS_SEGMENT_GS, CPU_GS },
+	};
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(prefixes); i++) {
+		if (zydis->attributes & prefixes[i].attribute) {
+			return prefixes[i].segment;
+		}
+	}
+	return CPU_DS;
+}
+
 static bool bind_bytes(const struct soft_insn *insn, struct soft_op *op, struct masked_form *form,
 		       soft_fn fn)
 {
 	form->data = vector_number(&insn->operands[0]);
 	form->mask = vector_number(&insn->operands[1]);
-	op->seg = CPU_DS;
-	for (unsigned int i = 0; i < insn->zydis.operand_count; i++) {
-		if (insn->operands[i].type == ZYDIS_OPERAND_TYPE_MEMORY) {
-			op->seg = (uint8_t)(insn->operands[i].mem.segment - ZYDIS_REGISTER_ES);
-		}
-	}
+	op->seg = segment_of(&insn->zydis);
 	op->fn = fn;
 	return true;
 }
@@ -302,14 +313,14 @@ static bool bind_form(const struct soft_insn *insn, struct soft_op *op, struct m
 	}
 }
 
-bool soft_bind_vector_masked(struct softcpu *cpu, const struct soft_insn *insn, struct soft_op *op)
+bool soft_bind_vector_masked(const struct soft_insn *insn, struct soft_op *op)
 {
 	struct masked_form form = { .narrow = insn->zydis.address_width };
 
-	(void)cpu;
 	if (!bind_form(insn, op, &form)) {
 		return false;
 	}
+	op->kind = SOFT_CALL_PLAIN;
 	memcpy(&op->imm, &form, sizeof(form));
 	return true;
 }

@@ -390,7 +390,7 @@ static soft_fn find_move(const struct soft_insn *insn, enum move_form form, bool
 	return NULL;
 }
 
-bool soft_bind_vector_move(struct softcpu *cpu, const struct soft_insn *insn, struct soft_op *op)
+bool soft_bind_vector_move(const struct soft_insn *insn, struct soft_op *op)
 {
 	const ZydisDecodedOperand *first = &insn->operands[0];
 	const ZydisDecodedOperand *second = &insn->operands[1];
@@ -400,7 +400,6 @@ bool soft_bind_vector_move(struct softcpu *cpu, const struct soft_insn *insn, st
 	uint64_t rm_number = 0;
 	soft_fn fn;
 
-	(void)cpu;
 	if (insn->zydis.operand_count != 2) {
 		return false;
 	}
@@ -424,6 +423,7 @@ bool soft_bind_vector_move(struct softcpu *cpu, const struct soft_insn *insn, st
 		return false;
 	}
 	op->fn = fn;
+	op->kind = SOFT_CALL_PLAIN;
 	op->aux_value = (uint64_t)ZydisRegisterGetId(reg->reg.value) | rm_number << 8;
 	return true;
 }

@@ -11,6 +11,7 @@ static void emms(struct softcpu *cpu, const struct soft_op *op)
 {
 	(void)op;
 	soft_check_mmx(cpu);
+	soft_mmx_enter(cpu);
 	soft_fpu(cpu)->ftw = 0;
 }
 
@@ -108,15 +109,15 @@ static soft_fn find_function(ZydisMnemonic mnemonic)
 	}
 }
 
-bool soft_bind_vector_state(struct softcpu *cpu, const struct soft_insn *insn, struct soft_op *op)
+bool soft_bind_vector_state(const struct soft_insn *insn, struct soft_op *op)
 {
 	soft_fn fn = find_function(insn->zydis.mnemonic);
 
-	(void)cpu;
 	if (!fn) {
 		return false;
 	}
 	op->fn = fn;
+	op->kind = SOFT_CALL_PLAIN;
 	if (fn == movnti) {
 		op->aux_value = soft_insn_gpr(insn->operands[1].reg.value) |
 				(insn->operands[0].size == 64 ? 16 : 0);

@@ -29,7 +29,7 @@ void x87_note_pointers(struct softcpu *cpu, const struct soft_op *op, uint64_t e
 	struct soft_fpu *fpu = soft_fpu(cpu);
 	bool always = (fsw & FSW_ES) || cpu_model_vendor_is_amd(cpu->model);
 
-	fpu->fip = cpu->rip;
+	fpu->fip = cpu->gpr[SOFT_REG_BLOCK] + op->offset;
 	cpu->fpu_cs = cpu->seg[CPU_CS].selector;
 	if (always) {
 		fpu->fop = (uint16_t)op->imm;
@@ -149,6 +149,7 @@ bool soft_bind_x87(struct softcpu *cpu, const struct soft_insn *insn, struct sof
 	op->imm = (uint64_t)(insn->zydis.opcode & 7) << 8 | modrm;
 	if (op->aux) {
 		op->fn = x87_execute;
+		op->kind = plan.flags_in | plan.flags_out ? SOFT_CALL_FULL : SOFT_CALL_PLAIN;
 	}
 	return true;
 }

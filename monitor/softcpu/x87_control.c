@@ -174,25 +174,13 @@ static void load_pointers32(struct softcpu *cpu, const uint8_t *env)
 	cpu->fpu_ds = load_le16(env + 24);
 }
 
-/* The registers lie in the order of the stack: a new TOP moves them. */
-static void set_top(struct soft_fpu *fpu, unsigned int top)
-{
-	unsigned int shift = (top - soft_fpu_top(fpu)) & 7;
-	uint8_t st[8][16];
-
-	for (unsigned int i = 0; i < 8; i++) {
-		memcpy(st[i], fpu->st[(i + shift) & 7], 16);
-	}
-	memcpy(fpu->st, st, sizeof(st));
-}
-
 static void load_environment(struct softcpu *cpu, const struct soft_op *op, const uint8_t *env)
 {
 	struct soft_fpu *fpu = soft_fpu(cpu);
 	unsigned int step = environment_size(op) == ENV16_SIZE ? 2 : 4;
 	uint16_t fsw = load_le16(env + step);
 
-	set_top(fpu, (fsw & FSW_TOP) >> FSW_TOP_SHIFT);
+	soft_fpu_set_top(fpu, (fsw & FSW_TOP) >> FSW_TOP_SHIFT);
 	fpu->fcw = soft_fcw_load(load_le16(env));
 	fpu->fsw = soft_fsw_load(fpu->fcw, fsw);
 	fpu->ftw = abridged_tags(load_le16(env + 2 * step));
@@ -255,11 +243,8 @@ static void frstor(struct softcpu *cpu, const struct soft_op *op)
 
 static void fninit(struct softcpu *cpu, const struct soft_op *op)
 {
-	struct soft_fpu *fpu = soft_fpu(cpu);
-
 	(void)op;
 	soft_check_x87(cpu, false);
-	set_top(fpu, 0);
 	soft_fpu_init(cpu);
 }
 
@@ -349,6 +334,7 @@ bool x87_bind_control(const struct soft_insn *insn, struct soft_op *op)
 		return false;
 	}
 	op->fn = fn;
+	op->kind = SOFT_CALL_PLAIN;
 	op->aux_value = insn->zydis.operand_width == 16 ? 2 : 4;
 	return true;
 }

@@ -3,8 +3,8 @@
  * FXSAVE, FXRSTOR and the XSAVE family, SDM vol. 1, 10.5 and chapter 13: state components x87, SSE
  * and AVX, for which the compacted and the standard format have the same layout. XINUSE is what the
  * registers hold: a component counts as in use when it is not in its initial configuration. The
- * modified optimization is not done, as software cannot rely on it. XSAVES and XRSTORS have no
- * supervisor components.
+ * modified optimization is not done, as software cannot rely on it. XSAVES and XRSTORS are not
+ * offered.
  *
  * AMD's processors save the x87 pointers only while an exception is pending (AMD vol. 2, 11.4.4),
  * else zeros; and with EFER.FFXSR leave XMM out of FXSAVE and FXRSTOR in the kernel.
@@ -25,7 +25,6 @@ enum xsave_form {
 	FORM_WIDE = 1 << 0,	 /* REX.W: 64-bit pointers */
 	FORM_OPTIMIZED = 1 << 1, /* components in their initial configuration are not written */
 	FORM_COMPACTED = 1 << 2,
-	FORM_SUPERVISOR = 1 << 3,
 };
 
 static unsigned int register_count(const struct softcpu *cpu)
@@ -83,6 +82,12 @@ static void store_x87(struct softcpu *cpu, uint8_t *image, bool wide)
 	memcpy(image + X87_REGISTERS, fpu->st, sizeof(fpu->st));
 }
 
+/* Address bits that no processor has are not kept: 57 are. */
+static uint64_t load_pointer(const uint8_t *image)
+{
+	return (uint64_t)((int64_t)(load_le64(image) << 7) >> 7);
+}
+
 static void load_x87(struct softcpu *cpu, const uint8_t *image, bool wide)
 {
 	struct soft_fpu *fpu = soft_fpu(cpu);
@@ -92,8 +97,8 @@ static void load_x87(struct softcpu *cpu, const uint8_t *image, bool wide)
 	fpu->ftw = image[4];
 	fpu->fop = load_le16(image + 6) & 0x7ff;
 	if (wide) {
-		fpu->fip = load_le64(image + 8);
-		fpu->fdp = load_le64(image + 16);
+		fpu->fip = load_pointer(image + 8);
+		fpu->fdp = load_pointer(image + 16);
 	} else {
 		fpu->fip = load_le32(image + 8);
 		fpu->fdp = load_le32(image + 16);
@@ -161,7 +166,7 @@ static void fxrstor(struct softcpu *cpu, const struct soft_op *op)
 	memcpy(soft_fpu(cpu)->xmm, image + offsetof(struct soft_fpu, xmm), xmm_size);
 }
 
-/* ------- XSAVE, XSAVEOPT, XSAVEC, XSAVES ------- */
+/* ------- XSAVE, XSAVEOPT, XSAVEC ------- */
 
 static void check_xsave(struct softcpu *cpu, const struct soft_op *op, uint64_t ea)
 {
@@ -170,9 +175,6 @@ static void check_xsave(struct softcpu *cpu, const struct soft_op *op, uint64_t 
 	}
 	if (cpu->cr0 & FPU_CR0_TS) {
 		soft_raise(cpu, SOFT_NM);
-	}
-	if ((op->aux_value & FORM_SUPERVISOR) && cpu->cpl != 0) {
-		soft_raise_error(cpu, SOFT_GP, 0);
 	}
 	soft_check_aligned(cpu, op, ea, 64);
 }
@@ -244,17 +246,16 @@ static void xsave(struct softcpu *cpu, const struct soft_op *op)
 	soft_write_bytes(cpu, op->seg, ea + LEGACY_SIZE, header, header_size);
 }
 
-/* ------- XRSTOR, XRSTORS ------- */
+/* ------- XRSTOR ------- */
 
 /* SDM vol. 1, 13.8.1 and 13.8.2: what the header must not hold. */
-static bool header_valid(const struct softcpu *cpu, const struct soft_op *op, const uint8_t *header)
+static bool header_valid(const struct softcpu *cpu, const uint8_t *header)
 {
 	uint64_t xstate_bv = load_le64(header);
 	uint64_t xcomp_bv = load_le64(header + 8);
 
 	if (!(xcomp_bv & XCOMP_COMPACTED)) {
-		return !(op->aux_value & FORM_SUPERVISOR) && !(xstate_bv & ~cpu->xcr0) &&
-		       all_zero(header + 8, 16);
+		return !(xstate_bv & ~cpu->xcr0) && all_zero(header + 8, 16);
 	}
 	if (!cpu_model_has(cpu->model, 0xd, 1, 0, 1)) {
 		return false;
@@ -292,7 +293,7 @@ static void xrstor(struct softcpu *cpu, const struct soft_op *op)
 
 	check_xsave(cpu, op, ea);
 	soft_read_bytes(cpu, op->seg, ea, image, AVX_OFFSET);
-	if (!header_valid(cpu, op, image + LEGACY_SIZE)) {
+	if (!header_valid(cpu, image + LEGACY_SIZE)) {
 		soft_raise_error(cpu, SOFT_GP, 0);
 	}
 	present = load_le64(image + LEGACY_SIZE) & mask;
@@ -337,21 +338,16 @@ static const struct {
 	{ ZYDIS_MNEMONIC_XSAVEOPT64, xsave, FORM_OPTIMIZED | FORM_WIDE },
 	{ ZYDIS_MNEMONIC_XSAVEC, xsave, FORM_OPTIMIZED | FORM_COMPACTED },
 	{ ZYDIS_MNEMONIC_XSAVEC64, xsave, FORM_OPTIMIZED | FORM_COMPACTED | FORM_WIDE },
-	{ ZYDIS_MNEMONIC_XSAVES, xsave, FORM_OPTIMIZED | FORM_COMPACTED | FORM_SUPERVISOR },
-	{ ZYDIS_MNEMONIC_XSAVES64, xsave,
-	  FORM_OPTIMIZED | FORM_COMPACTED | FORM_SUPERVISOR | FORM_WIDE },
 	{ ZYDIS_MNEMONIC_XRSTOR, xrstor, 0 },
 	{ ZYDIS_MNEMONIC_XRSTOR64, xrstor, FORM_WIDE },
-	{ ZYDIS_MNEMONIC_XRSTORS, xrstor, FORM_SUPERVISOR },
-	{ ZYDIS_MNEMONIC_XRSTORS64, xrstor, FORM_SUPERVISOR | FORM_WIDE },
 };
 
-bool soft_bind_xsave(struct softcpu *cpu, const struct soft_insn *insn, struct soft_op *op)
+bool soft_bind_xsave(const struct soft_insn *insn, struct soft_op *op)
 {
-	(void)cpu;
 	for (unsigned int i = 0; i < ARRAY_SIZE(instructions); i++) {
 		if (instructions[i].mnemonic == insn->zydis.mnemonic) {
 			op->fn = instructions[i].fn;
+			op->kind = SOFT_CALL_PLAIN;
 			op->aux_value = instructions[i].form;
 			return true;
 		}
