@@ -14,8 +14,8 @@
 #define TARGET_CALL(call, op) \
 	((call)->server->target.ops->op((call)->server->target.opaque, &(call)->error))
 
-static const struct control_argument filename_argument[] = {
-	{ "filename", JSON_STRING, true },
+static const struct control_argument save_state_arguments[] = {
+	{ "filename", JSON_STRING, false },
 	{ NULL, JSON_NULL, false },
 };
 
@@ -63,9 +63,16 @@ static int run_quit(struct control_call *call)
 static int run_save_state(struct control_call *call)
 {
 	const struct control_target *target = &call->server->target;
+	const char *file = string_argument(call, "filename");
 
-	return target->ops->save_state(target->opaque, string_argument(call, "filename"),
-				       &call->error);
+	if (file == NULL && target->config != NULL) {
+		config_get_text(target->config, "state.save", &file, NULL);
+	}
+	if (file == NULL) {
+		return error_set(&call->error, EINVAL,
+				 "Parameter 'filename' is missing, and so is the key state.save");
+	}
+	return target->ops->save_state(target->opaque, file, &call->error);
 }
 
 static int run_log(struct control_call *call)
@@ -197,7 +204,7 @@ const struct control_command control_machine_commands[] = {
 	{ "system_wakeup", run_wakeup, NULL },
 	{ "quit", run_quit, NULL },
 	{ "screendump", run_screendump, screendump_arguments },
-	{ "limen-save-state", run_save_state, filename_argument },
+	{ "limen-save-state", run_save_state, save_state_arguments },
 	{ "limen-log", run_log, log_arguments },
 	{ "limen-config-set", run_config_set, config_set_arguments },
 	{ NULL, NULL, NULL },

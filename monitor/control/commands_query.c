@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Commands that only ask: QMP's query-*, in QMP's shapes, and Limen's own. None of them changes the
- * machine.
+ * Commands that only ask: QMP's query-* and Limen's own. Results have QMP's shapes ("QEMU QMP
+ * Reference Manual"). There is no query of devices or objects: the machine's parts are described by
+ * its configuration tree, which limen-config-get shows, and not by an object model.
+ * Counters are 64 bits without sign, JSON's integers here have one: what is larger is cut to the
+ * largest that can be said.
  */
 
 #include "control_priv.h"

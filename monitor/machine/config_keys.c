@@ -178,6 +178,13 @@ static const struct config_key pc_keys[] = {
 	{ .name = NULL },
 };
 
+static const struct config_key state_keys[] = {
+	{ .name = "save",
+	  .type = CONFIG_PATH,
+	  .help = "where limen-save-state puts the state if it is not told" },
+	{ .name = NULL },
+};
+
 static const struct {
 	const char *pattern;
 	const struct config_key *keys;
@@ -194,6 +201,7 @@ static const struct {
 	{ "console.*", console_keys },
 	{ "cpu", cpu_keys },
 	{ "pc", pc_keys },
+	{ "state", state_keys },
 };
 
 /* Where in the tree the instances of a kind of device have their keys, if not at its own name. */
