@@ -511,6 +511,23 @@ static void put_handlers(struct board *b)
 	put_handler(b, 0x43, code_vector_43, code_vector_43_end, 0x6100);
 }
 
+static void forget_eoi(struct board *b)
+{
+	pthread_mutex_lock(&b->lock);
+	b->eoi = -1;
+	pthread_mutex_unlock(&b->lock);
+}
+
+static int last_eoi(struct board *b)
+{
+	int eoi;
+
+	pthread_mutex_lock(&b->lock);
+	eoi = b->eoi;
+	pthread_mutex_unlock(&b->lock);
+	return eoi;
+}
+
 static void test_messages(void **state)
 {
 	struct board *b = board_create(1);
@@ -527,14 +544,14 @@ static void test_messages(void **state)
 	sink->deliver(sink, &msg);
 	WAIT_UNTIL(b, b->report_count >= 2);
 	assert_int_equal(b->reports[1], 0x41);
-	assert_int_equal(b->eoi, -1);
+	assert_int_equal(last_eoi(b), -1);
 
 	/* Level-triggered: its end is reported. */
 	msg.data = 0xc042;
 	sink->deliver(sink, &msg);
 	WAIT_UNTIL(b, b->report_count >= 3 && b->eoi == 0x42);
 	assert_int_equal(b->reports[2], 0x42);
-	b->eoi = -1;
+	forget_eoi(b);
 	sink->deliver(sink, &msg);
 	WAIT_UNTIL(b, b->report_count >= 4 && b->eoi == 0x42);
 
@@ -575,7 +592,7 @@ static void test_many_levels(void **state)
 		struct msi_message msg = { .address = 0xfee00000 | (i % 30) << 4, .data = 0xc042 };
 
 		reports++;
-		b->eoi = -1;
+		forget_eoi(b);
 		sink->deliver(sink, &msg);
 		WAIT_UNTIL(b, b->report_count >= reports && b->eoi == 0x42);
 	}
