@@ -22,7 +22,8 @@
  * struct virtqueue_ops - a ring layout
  * @areas: bytes of the three parts for a ring of @size
  * @pop: as virtqueue_pop(), the queue being ready; a broken ring is reported by virtqueue_break()
- * @push: put a used element into the ring
+ * @push: put a used element into the ring, unseen by the driver
+ * @publish: show the driver what was pushed
  * @wants_interrupt: whether the driver wants to hear of what was pushed since it was asked last
  * @set_notification: write what the driver looks at before it notifies
  * @has_available: whether pop would find something
@@ -32,6 +33,7 @@ struct virtqueue_ops {
 	int (*pop)(struct virtqueue *vq, struct virtqueue_chain *chain);
 	void (*unpop)(struct virtqueue *vq, const struct virtqueue_chain *chain);
 	void (*push)(struct virtqueue *vq, const struct virtqueue_chain *chain, uint32_t written);
+	void (*publish)(struct virtqueue *vq);
 	bool (*wants_interrupt)(struct virtqueue *vq);
 	void (*set_notification)(struct virtqueue *vq, bool on);
 	bool (*has_available)(struct virtqueue *vq);

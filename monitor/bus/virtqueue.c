@@ -26,6 +26,7 @@ void virtqueue_reset(struct virtqueue *vq)
 	vq->avail_seen = 0;
 	vq->descriptors = 0;
 	vq->unsignalled = false;
+	vq->unpublished = false;
 	vq->ops = NULL;
 }
 
@@ -202,8 +203,8 @@ void virtqueue_chain_copy(const struct virtqueue_chain *chain, struct virtqueue_
 	ret_copy->in_gpa = gpa_storage;
 }
 
-static void note_written(struct virtqueue *vq, const struct virtqueue_chain *chain,
-			 size_t written)
+void virtqueue_note_written(struct virtqueue *vq, const struct virtqueue_chain *chain,
+			    size_t written)
 {
 	struct guest_memory *memory = vq->vdev->pci.dev.env.memory;
 
@@ -215,15 +216,31 @@ static void note_written(struct virtqueue *vq, const struct virtqueue_chain *cha
 	}
 }
 
-void virtqueue_push(struct virtqueue *vq, const struct virtqueue_chain *chain, uint32_t written)
+void virtqueue_push_many(struct virtqueue *vq, const struct virtqueue_chain *chains,
+			 const uint32_t *written, unsigned int count)
 {
-	note_written(vq, chain, written);
-	vq->in_flight--;
-	if (vq->r.enabled && !vq->r.broken && !vq->vdev->reset_pending) {
-		vq->ops->push(vq, chain, written);
+	bool live = vq->r.enabled && !vq->r.broken && !vq->vdev->reset_pending;
+
+	if (count == 0) {
+		return;
+	}
+	for (unsigned int i = 0; i < count; i++) {
+		virtqueue_note_written(vq, &chains[i], written[i]);
+		if (live) {
+			vq->ops->push(vq, &chains[i], written[i]);
+		}
+	}
+	if (live) {
+		vq->ops->publish(vq);
 		vq->unsignalled = true;
 	}
+	vq->in_flight -= count;
 	virtio_chain_returned(vq);
+}
+
+void virtqueue_push(struct virtqueue *vq, const struct virtqueue_chain *chain, uint32_t written)
+{
+	virtqueue_push_many(vq, chain, &written, 1);
 }
 
 void virtqueue_unpop(struct virtqueue *vq, const struct virtqueue_chain *chain)

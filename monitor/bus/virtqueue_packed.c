@@ -152,6 +152,8 @@ static void packed_unpop(struct virtqueue *vq, const struct virtqueue_chain *cha
 	vq->descriptors -= chain->descriptors;
 }
 
+/** packed_push() - the flags of the first of several are written last: the driver looks at them in
+ *  order. */
 static void packed_push(struct virtqueue *vq, const struct virtqueue_chain *chain,
 			uint32_t written)
 {
@@ -164,7 +166,13 @@ static void packed_push(struct virtqueue *vq, const struct virtqueue_chain *chai
 	}
 	store_le32(at + 8, written);
 	store_le16(at + 12, chain->token);
-	__atomic_store_n((uint16_t *)(at + 14), flags, __ATOMIC_RELEASE);
+	if (!vq->unpublished) {
+		vq->unpublished = true;
+		vq->first_used = vq->r.used_index;
+		vq->first_flags = flags;
+	} else {
+		store_le16(at + 14, flags);
+	}
 	mem_region_written(vq->desc.region, vq->desc.offset + offset, 16);
 
 	vq->descriptors -= chain->descriptors;
@@ -175,6 +183,12 @@ static void packed_push(struct virtqueue *vq, const struct virtqueue_chain *chai
 		/* It counts from the start of this round, and so is behind it now. */
 		vq->r.signalled_used -= vq->r.size;
 	}
+}
+
+static void packed_publish(struct virtqueue *vq)
+{
+	vq->unpublished = false;
+	area_store16(&vq->desc, 16 * vq->first_used + 14, vq->first_flags);
 }
 
 static bool packed_wants_interrupt(struct virtqueue *vq)
@@ -217,6 +231,7 @@ const struct virtqueue_ops virtqueue_packed_ops = {
 	.pop = packed_pop,
 	.unpop = packed_unpop,
 	.push = packed_push,
+	.publish = packed_publish,
 	.wants_interrupt = packed_wants_interrupt,
 	.set_notification = packed_set_notification,
 	.has_available = packed_has_available,

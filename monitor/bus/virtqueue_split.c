@@ -172,6 +172,10 @@ static void split_push(struct virtqueue *vq, const struct virtqueue_chain *chain
 	store_le64(vq->device.host + offset, element);
 	mem_region_written(vq->device.region, vq->device.offset + offset, sizeof(element));
 	vq->r.used_index++;
+}
+
+static void split_publish(struct virtqueue *vq)
+{
 	area_store16(&vq->device, USED_INDEX, vq->r.used_index);
 }
 
@@ -203,6 +207,7 @@ const struct virtqueue_ops virtqueue_split_ops = {
 	.pop = split_pop,
 	.unpop = split_unpop,
 	.push = split_push,
+	.publish = split_publish,
 	.wants_interrupt = split_wants_interrupt,
 	.set_notification = split_set_notification,
 	.has_available = split_has_available,

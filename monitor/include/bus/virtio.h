@@ -142,6 +142,7 @@ struct virtqueue_registers {
  * @in_flight: chains popped and not yet pushed
  * @descriptors: packed: ring entries of those
  * @unsignalled: something was pushed since the last flush
+ * @unpublished: packed: the flags of entry @first_used are still to be written
  * @irq_fd: eventfd for the engine; @irq_attached while the engine delivers for it
  */
 struct virtqueue {
@@ -157,6 +158,9 @@ struct virtqueue {
 	uint16_t in_flight;
 	uint16_t descriptors;
 	bool unsignalled;
+	bool unpublished;
+	uint16_t first_used;
+	uint16_t first_flags;
 	int barrier;
 	int notify_fd;
 	uint64_t notify_address; /* where @notify_fd is watched for, or UINT64_MAX */
@@ -221,9 +225,23 @@ int virtqueue_pop(struct virtqueue *vq, struct virtqueue_chain *ret_chain);
 void virtqueue_chain_copy(const struct virtqueue_chain *chain, struct virtqueue_chain *ret_copy,
 			  struct iovec *iov_storage, gpa_t *gpa_storage);
 
-/** virtqueue_push() - give the chain back with @written bytes written to its in part; marks them
- *  dirty. */
+/**
+ * virtqueue_push() - give the chain back with @written bytes written to its in part
+ *
+ * Marks these as written. The push of the last chain in flight may finish a reset of the device,
+ * and then calls status_changed().
+ */
 void virtqueue_push(struct virtqueue *vq, const struct virtqueue_chain *chain, uint32_t written);
+
+/** virtqueue_push_many() - the same for several, which the driver sees at once (parts of one
+ *  frame). */
+void virtqueue_push_many(struct virtqueue *vq, const struct virtqueue_chain *chains,
+			 const uint32_t *written, unsigned int count);
+
+/** virtqueue_note_written() - mark the first @written bytes of the in part as written, for a device
+ *  that pushes the chain later without its arrays (in_count 0). */
+void virtqueue_note_written(struct virtqueue *vq, const struct virtqueue_chain *chain,
+			    size_t written);
 
 /** virtqueue_ready() - whether the driver has set the queue up and the device is live. */
 bool virtqueue_ready(const struct virtqueue *vq);
