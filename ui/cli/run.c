@@ -105,6 +105,11 @@ static int add_set(struct cli_list *list, struct cli_devices *devices, const cha
 	const char *equals = strchr(value, '=');
 
 	(void)devices;
+	if (strcmp(value, "help") == 0) {
+		cli_list_add(list, "--set");
+		cli_list_add(list, "help");
+		return CLI_OK;
+	}
 	if (equals == NULL || equals == value) {
 		return cli_error(CLI_USAGE, "--set: '%s' is not of the form KEY=VALUE", value);
 	}

@@ -17,7 +17,9 @@ struct event_source;
 enum {
 	EVENT_READ = 1 << 0,
 	EVENT_WRITE = 1 << 1,
-	EVENT_HANGUP = 1 << 2, /* reported only; never asked for */
+	/* The other side has gone, or an error waits. Never asked for; reported together with what
+	 * was asked for, so that the read or write that follows tells which. */
+	EVENT_HANGUP = 1 << 2,
 };
 
 /** Called when @fd is ready; @events is a set of EVENT_*. May remove any source, its own too. */
@@ -47,7 +49,9 @@ void event_loop_quit(struct event_loop *loop);
  * event_loop_add_fd() - watch a descriptor
  * @events: set of EVENT_READ and EVENT_WRITE
  *
- * Any thread. The descriptor stays the caller's and must outlive the source.
+ * Any thread. The descriptor stays the caller's and must outlive the source. Return: 0 or -errno;
+ * -EPERM for a regular file or /dev/null, which are always ready and cannot be watched, -EEXIST
+ * when it is being watched already.
  */
 int event_loop_add_fd(struct event_loop *loop, int fd, unsigned int events, event_fn fn,
 		      void *opaque, struct event_source **ret_source);
