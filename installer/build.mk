@@ -39,7 +39,7 @@ MAN_DIR = $(DESTDIR)$(PREFIX)/share/man/man1
 DOC_DIR = $(DESTDIR)$(PREFIX)/share/doc/limen
 INSTALLED_PROGRAMS := limen limen-vmm
 INSTALLED_MANUALS := $(notdir $(wildcard docs/*.1))
-INSTALLED_DOCS := README.md LICENSE
+INSTALLED_DOCS := README.md LICENSE $(wildcard docs/*.md)
 
 .PHONY: install uninstall
 install: all
@@ -51,6 +51,6 @@ install: all
 # Below a DESTDIR the folders go too once they are empty; on a real system they may be anyone's.
 uninstall:
 	rm -f $(addprefix $(BIN_DIR)/,$(INSTALLED_PROGRAMS)) $(addprefix $(MAN_DIR)/,$(INSTALLED_MANUALS))
-	rm -f $(addprefix $(DOC_DIR)/,$(INSTALLED_DOCS))
+	rm -f $(addprefix $(DOC_DIR)/,$(notdir $(INSTALLED_DOCS)))
 	[ ! -d $(DOC_DIR) ] || rmdir --ignore-fail-on-non-empty $(DOC_DIR)
 	[ -z "$(DESTDIR)" ] || [ ! -d "$(DESTDIR)" ] || find $(DESTDIR) -depth -type d -empty -delete
