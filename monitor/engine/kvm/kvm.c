@@ -82,7 +82,6 @@ static int kvm_create(struct engine *engine, struct error *err)
 	if (ret) {
 		goto out_close_vm;
 	}
-	kvm->pause_tsc = __builtin_ia32_rdtsc();
 	kvm_irq_init(kvm);
 	kvm_memory_init(kvm);
 	return 0;

@@ -50,7 +50,6 @@ struct kvm_slot {
  * @slots: guarded by the guest memory's mutex, with which its listeners are called
  * @memory_changes: raised before and after each change of the slots
  * @extint: level of the PIC's output
- * @pause_tsc: the host's TSC when the vCPUs were paused; the guest's stands still from there on
  * @clock: kvm-clock when they were paused, nanoseconds
  * @tsc_fixed: setting it has no effect
  * @tsc_offset: vCPUs take the TSC's offset as an attribute (Linux 5.16)
@@ -72,7 +71,6 @@ struct kvm_engine {
 
 	_Atomic bool extint;
 
-	uint64_t pause_tsc;
 	uint64_t clock;
 	bool tsc_offset;
 	bool tsc_control;
@@ -95,6 +93,7 @@ enum kvm_counter {
  * @kicked: vcpu_kick() was called and not answered yet
  * @in_run: the thread is in KVM_RUN, or about to be
  * @extint_queued: a vector from the PIC was given to KVM_INTERRUPT since the last exit
+ * @paused_tsc: the guest's TSC while the vCPUs are paused
  * @msrs: the MSRs of the saved list that this KVM has, by index in msr_saved
  */
 struct kvm_vcpu {
@@ -105,6 +104,7 @@ struct kvm_vcpu {
 	_Atomic bool in_run;
 	bool extint_queued;
 	bool has_run;
+	uint64_t paused_tsc;
 	uint8_t msrs[CPU_MSR_MAX];
 	unsigned int msr_count;
 	_Atomic uint64_t counters[KVM_COUNTERS];
@@ -159,9 +159,8 @@ int kvm_vcpu_load(struct vcpu *vcpu, struct error *err);
 int kvm_set_model(struct kvm_vcpu *vcpu, struct error *err);
 void kvm_paused(struct engine *engine);
 void kvm_resuming(struct engine *engine);
-/** kvm_save_tsc() - the guest's TSC at the moment of the pause. */
-int kvm_save_tsc(struct kvm_vcpu *vcpu, uint64_t *ret_tsc);
-int kvm_load_tsc(struct kvm_vcpu *vcpu, uint64_t tsc);
+/** kvm_load_tsc() - the TSC of the state. Saving it needs no more than paused_tsc. */
+int kvm_load_tsc(struct kvm_vcpu *vcpu);
 
 /* report.c */
 /*

@@ -214,6 +214,18 @@ static int msr_refused(const struct cpu_msr *msr, struct error *err)
 			 (unsigned long long)msr->value, msr->index, info ? info->name : "unknown");
 }
 
+static int load_msr(struct kvm_vcpu *vcpu, struct kvm_msrs *one, const struct cpu_msr *msr,
+		    struct error *err)
+{
+	one->entries[0].index = msr->index;
+	/* What it is already is not set: kernels write a line about some registers. */
+	if (ioctl(vcpu->fd, KVM_GET_MSRS, one) == 1 && one->entries[0].data == msr->value) {
+		return 0;
+	}
+	one->entries[0].data = msr->value;
+	return ioctl(vcpu->fd, KVM_SET_MSRS, one) == 1 ? 0 : msr_refused(msr, err);
+}
+
 static int load_msrs(struct kvm_vcpu *vcpu, bool deadline, struct error *err)
 {
 	const struct cpu_state *s = &vcpu->vcpu.state;
@@ -225,13 +237,8 @@ static int load_msrs(struct kvm_vcpu *vcpu, bool deadline, struct error *err)
 	}
 	for (uint32_t i = 0; i < MIN(s->msr_count, (uint32_t)CPU_MSR_MAX) && ret == 0; i++) {
 		/* The deadline follows the APIC, in whose mode it counts. */
-		if ((s->msrs[i].index == MSR_TSC_DEADLINE) != deadline) {
-			continue;
-		}
-		one->entries[0].index = s->msrs[i].index;
-		one->entries[0].data = s->msrs[i].value;
-		if (ioctl(vcpu->fd, KVM_SET_MSRS, one) != 1) {
-			ret = msr_refused(&s->msrs[i], err);
+		if ((s->msrs[i].index == MSR_TSC_DEADLINE) == deadline) {
+			ret = load_msr(vcpu, one, &s->msrs[i], err);
 		}
 	}
 	free(one);
@@ -454,11 +461,7 @@ int kvm_vcpu_save(struct vcpu *base, struct error *err)
 	if (ret) {
 		return ret;
 	}
-	ret = kvm_save_tsc(vcpu, &s->tsc);
-	if (ret) {
-		return error_set(err, -ret, "KVM does not give out the time stamp counter: %s",
-				 strerror(-ret));
-	}
+	s->tsc = vcpu->paused_tsc;
 	return save_lapic(vcpu, err);
 }
 
@@ -495,7 +498,7 @@ int kvm_vcpu_load(struct vcpu *base, struct error *err)
 	if (ret) {
 		return ret;
 	}
-	ret = kvm_load_tsc(vcpu, base->state.tsc);
+	ret = kvm_load_tsc(vcpu);
 	if (ret) {
 		return error_set(err, -ret, "KVM refuses the time stamp counter: %s",
 				 strerror(-ret));

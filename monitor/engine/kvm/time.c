@@ -129,76 +129,81 @@ static int set_msr(struct kvm_vcpu *vcpu, uint32_t index, uint64_t value)
 	return ioctl(vcpu->fd, KVM_SET_MSRS, buffer) == 1 ? 0 : -EIO;
 }
 
-/*
- * With a scaled TSC an offset counts guest cycles and the host's do not compare: then the MSR is
- * used.
- */
-static bool has_offset(const struct kvm_engine *kvm)
-{
-	return kvm->tsc_offset;
-}
-
 /* A KVM that emulates may know the attribute and still show guests the host's TSC. */
-static int set_offset(struct kvm_vcpu *vcpu, uint64_t offset)
+static void check_offset(struct kvm_vcpu *vcpu, uint64_t wanted)
 {
 	struct kvm_engine *kvm = kvm_from_engine(vcpu->vcpu.engine);
-	uint64_t value = offset;
+	uint64_t value = wanted;
 	struct kvm_device_attr attr = offset_attr(&value);
+	uint64_t difference;
 
+	if (kvm->tsc_fixed || ioctl(vcpu->fd, KVM_GET_DEVICE_ATTR, &attr) < 0) {
+		return;
+	}
+	/* Where the host's own TSC is not reliable, KVM corrects the offset by a little. */
+	difference = value - wanted;
+	if (MIN(difference, -difference) > kvm->engine.env.model->tsc_hz / 10) {
+		kvm->tsc_fixed = true;
+		log_info(LOG_AREA_ENGINE,
+			 "kvm: guests see the host's time stamp counter, which goes on while the "
+			 "machine is paused");
+	}
+}
+
+/* Make the guest's TSC @tsc at the moment when the host's is @now. */
+static int set_tsc(struct kvm_vcpu *vcpu, uint64_t tsc, uint64_t now)
+{
+	struct kvm_engine *kvm = kvm_from_engine(vcpu->vcpu.engine);
+	uint64_t offset = tsc - now;
+	struct kvm_device_attr attr = offset_attr(&offset);
+
+	if (!kvm->tsc_offset) {
+		return set_msr(vcpu, MSR_TSC, tsc);
+	}
 	if (ioctl(vcpu->fd, KVM_SET_DEVICE_ATTR, &attr) < 0) {
 		return -errno;
 	}
-	if (ioctl(vcpu->fd, KVM_GET_DEVICE_ATTR, &attr) == 0 && value != offset &&
-	    !kvm->tsc_fixed) {
-		kvm->tsc_fixed = true;
-		log_warn(LOG_AREA_ENGINE,
-			 "kvm: guests see the host's time stamp counter, which goes on "
-			 "while the machine is paused");
-	}
+	check_offset(vcpu, offset);
 	return 0;
 }
 
-int kvm_save_tsc(struct kvm_vcpu *vcpu, uint64_t *ret_tsc)
+int kvm_load_tsc(struct kvm_vcpu *vcpu)
 {
-	struct kvm_engine *kvm = kvm_from_engine(vcpu->vcpu.engine);
-	uint64_t offset = 0;
-	uint64_t now;
-	int ret;
-
-	if (has_offset(kvm)) {
-		struct kvm_device_attr attr = offset_attr(&offset);
-
-		if (ioctl(vcpu->fd, KVM_GET_DEVICE_ATTR, &attr) < 0) {
-			return -errno;
-		}
-		*ret_tsc = kvm->pause_tsc + offset;
-		return 0;
-	}
-	ret = get_msr(vcpu, MSR_TSC, &now);
-	if (ret == 0) {
-		*ret_tsc = now - (host_tsc() - kvm->pause_tsc);
-	}
-	return ret;
-}
-
-int kvm_load_tsc(struct kvm_vcpu *vcpu, uint64_t tsc)
-{
-	struct kvm_engine *kvm = kvm_from_engine(vcpu->vcpu.engine);
-
-	if (has_offset(kvm)) {
-		return set_offset(vcpu, tsc - kvm->pause_tsc);
-	}
-	return set_msr(vcpu, MSR_TSC, tsc + (host_tsc() - kvm->pause_tsc));
+	vcpu->paused_tsc = vcpu->vcpu.state.tsc;
+	return set_tsc(vcpu, vcpu->paused_tsc, host_tsc());
 }
 
 /* ------- pauses ------- */
+
+/* With offsets, all TSCs are taken at one moment, after KVM has looked at each. */
+static void read_tscs(struct engine *engine)
+{
+	struct kvm_engine *kvm = kvm_from_engine(engine);
+	uint64_t now;
+
+	for (unsigned int i = 0; i < engine->vcpu_count; i++) {
+		struct kvm_vcpu *vcpu = kvm_from_vcpu(engine->vcpus[i]);
+
+		if (kvm->tsc_offset) {
+			struct kvm_device_attr attr = offset_attr(&vcpu->paused_tsc);
+
+			ioctl(vcpu->fd, KVM_GET_DEVICE_ATTR, &attr);
+		} else {
+			get_msr(vcpu, MSR_TSC, &vcpu->paused_tsc);
+		}
+	}
+	now = host_tsc();
+	for (unsigned int i = 0; kvm->tsc_offset && i < engine->vcpu_count; i++) {
+		kvm_from_vcpu(engine->vcpus[i])->paused_tsc += now;
+	}
+}
 
 void kvm_paused(struct engine *engine)
 {
 	struct kvm_engine *kvm = kvm_from_engine(engine);
 	struct kvm_clock_data data = { .clock = 0 };
 
-	kvm->pause_tsc = host_tsc();
+	read_tscs(engine);
 	if (ioctl(kvm->vm_fd, KVM_GET_CLOCK, &data) == 0) {
 		kvm->clock = data.clock;
 	}
@@ -219,22 +224,13 @@ void kvm_resuming(struct engine *engine)
 	struct kvm_engine *kvm = kvm_from_engine(engine);
 	struct kvm_clock_data data = { .clock = kvm->clock };
 	uint64_t now = host_tsc();
-	uint64_t pause = now - kvm->pause_tsc;
 
 	for (unsigned int i = 0; i < engine->vcpu_count; i++) {
 		struct kvm_vcpu *vcpu = kvm_from_vcpu(engine->vcpus[i]);
-		uint64_t tsc = 0;
 
-		if (kvm_save_tsc(vcpu, &tsc) == 0) {
-			if (has_offset(kvm)) {
-				set_offset(vcpu, tsc - now);
-			} else {
-				set_msr(vcpu, MSR_TSC, tsc + (host_tsc() - now));
-			}
-		}
+		set_tsc(vcpu, vcpu->paused_tsc, now);
 		rearm_deadline(vcpu);
 	}
-	kvm->pause_tsc += pause;
 	ioctl(kvm->vm_fd, KVM_SET_CLOCK, &data);
 	for (unsigned int i = 0; i < engine->vcpu_count; i++) {
 		/* Fails where the guest does not use kvm-clock. */
