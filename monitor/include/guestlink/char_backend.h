@@ -27,12 +27,17 @@ struct char_client {
 	void *opaque;
 };
 
-/** struct char_backend_ops - a kind of stream; see the functions below. */
+/**
+ * struct char_backend_ops - a kind of stream; see the functions below
+ * @attached: a client was set: tell it whether somebody is there now; optional, absent where there
+ *            always is
+ */
 struct char_backend_ops {
 	const char *name;
 	void (*destroy)(struct char_backend *backend);
 	size_t (*write)(struct char_backend *backend, const uint8_t *data, size_t size);
 	void (*ready)(struct char_backend *backend);
+	void (*attached)(struct char_backend *backend);
 };
 
 /** struct char_backend - base of every stream, first member of its struct. */
