@@ -334,6 +334,7 @@ static void test_mouse_commands(void **state)
 	expect("fa 0a 00 00");
 	mouse(0xe9);
 	expect("fa 41 03 64");
+	input_button(router, INPUT_BUTTON_RIGHT, false);
 }
 
 static void move(int dx, int dy)
