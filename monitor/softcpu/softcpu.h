@@ -170,12 +170,18 @@ struct soft_op {
 /**
  * struct soft_shared - what the CPUs of one machine share; owned by the engine
  * @split_lock: held by locked instructions that cannot be one host atomic
+ * @code_lock: held while a page is marked as code
  * @code_epoch: raised whenever a page becomes a page of code (blocks.c)
  */
 struct soft_shared {
 	pthread_mutex_t split_lock;
+	pthread_mutex_t code_lock;
 	_Atomic uint64_t code_epoch;
 };
+
+/** soft_shared_init()/finish() - on the engine's memory. */
+void soft_shared_init(struct soft_shared *shared);
+void soft_shared_finish(struct soft_shared *shared);
 
 /**
  * struct softcpu - a software CPU; embedded in the soft engine's vCPU
@@ -188,6 +194,7 @@ struct soft_shared {
  * @tlb: threaded.h's: the TLB entries for the present privilege
  * @op: the op under way
  * @synced: rip and rflags are right as they stand
+ * @block_key: what blocks must have been decoded for (blocks.h)
  * @cpl, @mode: derived from cs, cr0, efer, rflags by soft_update_mode()
  * @fpu: the FXSAVE/XSAVE image (x87, MMX, SSE, AVX), standard format, as in cpu_state
  * @interrupt_shadow: set by STI and MOV/POP SS; soft_run() clears it after the next instruction
@@ -203,6 +210,11 @@ struct softcpu {
 	uint8_t flag_low;
 	uint8_t flag_of;
 	bool synced;
+	bool attention; /* leave the blocks: soft_run() has to look at the state */
+	bool stepping;	/* RFLAGS.TF was set when the instruction under way began */
+	bool nmi_pending; /* taken from requests, not delivered yet */
+	bool check_interrupts; /* an interrupt may be waiting for RFLAGS.IF */
+	uint16_t block_key;
 	uint8_t cpl;
 	uint8_t mode; /* enum soft_mode */
 	bool long_mode; /* EFER.LMA */
@@ -305,6 +317,8 @@ void soft_check_write(struct softcpu *cpu, unsigned int seg, uint64_t offset, si
  * split lock (cpu->shared->split_lock) and does a read and a write.
  */
 void *soft_map_rmw(struct softcpu *cpu, unsigned int seg, uint64_t offset, size_t size);
+/** soft_rmw_done() - after the read-modify-write: notes it for dirty tracking and code pages. */
+void soft_rmw_done(struct softcpu *cpu);
 
 /** soft_linear_read/write() - system structures (descriptors, TSS) at supervisor privilege, by
  *  linear address. */
