@@ -8,11 +8,11 @@
  * gives no direct write entry for such a page. The gap is a CPU that has one from before. It is
  * told by SOFT_REQUEST_CODE and drops its entries at its next block boundary; nobody waits for it.
  * Until all have (each publishes the epoch it has seen), blocks of the page are provisional: their
- * bytes are compared each time they are entered. A CPU that sleeps or is not running counts as having
- * seen everything, and catches up before it runs.
+ * bytes are compared each time they are entered. A CPU that sleeps or is not running counts as
+ * having seen everything, and catches up before it runs.
  *
- * A page that is written often but seldom executed loses its mark again. That raises its counter, so
- * every block of it is looked at when next entered, and then marks the page anew.
+ * A page that is written often but seldom executed loses its mark again. That raises its
+ * counter, so every block of it is looked at when next entered, and then marks the page anew.
  *
  * Memory is bounded by dropping everything when the arena is full.
  */

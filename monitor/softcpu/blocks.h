@@ -30,7 +30,8 @@ enum soft_block_key {
 	SOFT_KEY_LONG = 1 << 7,
 };
 
-/** struct soft_code_page - a page that a block has bytes of, and its counter when they were read. */
+/** struct soft_code_page - a page that a block has bytes of, and its counter when they were
+ *  read. */
 struct soft_code_page {
 	struct mem_region *region;
 	uint64_t page; /* index in @region */
@@ -111,7 +112,8 @@ static inline struct soft_block *soft_block_of(const struct soft_op *op)
 	return container_of(op - op->number, struct soft_block, ops[0]);
 }
 
-/** soft_block_find() - the block at cpu->rip, decoded if need be; raises #PF and #GP of the fetch. */
+/** soft_block_find() - the block at cpu->rip, decoded if need be; raises #PF and #GP of the
+ *  fetch. */
 struct soft_block *soft_block_find(struct softcpu *cpu);
 
 /** soft_fetch() - where the code at @address lies; raises #PF. */

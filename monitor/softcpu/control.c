@@ -3,9 +3,9 @@
  * Near transfers of control: JMP, Jcc, CALL, RET, LOOP and JCXZ. Far ones, interrupts and system
  * calls belong to the system instructions.
  *
- * A block whose successor is known when it is decoded keeps a link to it, so that a loop runs without
- * any look-up. Targets outside of the code segment's limit, and in 64-bit code those that are not
- * canonical, raise #GP in the instruction itself, before anything is pushed.
+ * A block whose successor is known when it is decoded keeps a link to it, so that a loop runs
+ * without any look-up. Targets outside of the code segment's limit, and in 64-bit code those
+ * that are not canonical, raise #GP in the instruction itself, before anything is pushed.
  *
  * In 64-bit code a 66 prefix on near branches is ignored on Intel's processors and shortens the
  * target on AMD's; Zydis decodes as the vendor of the CPU model does.
@@ -173,7 +173,7 @@ static void call_any(struct softcpu *cpu, const struct soft_op *op)
 		raise_target(cpu, op);
 		return;
 	}
-	soft_push(cpu, return_address(cpu, op), op->opsize);
+	soft_push_value(cpu, return_address(cpu, op), op->opsize);
 	soft_goto(cpu, rip, (void **)&op->aux, op->scale);
 }
 
@@ -211,7 +211,7 @@ static void call_indirect(struct softcpu *cpu, const struct soft_op *op)
 
 	cpu->op = op;
 	rip = indirect_target(cpu, op);
-	soft_push(cpu, soft_op_rip(cpu, op) + op->length, op->opsize);
+	soft_push_value(cpu, soft_op_rip(cpu, op) + op->length, op->opsize);
 	soft_goto_any(cpu, rip);
 }
 
@@ -250,7 +250,7 @@ static void ret_any(struct softcpu *cpu, const struct soft_op *op)
 	uint64_t rip;
 
 	cpu->op = op;
-	rip = truncate_rip(soft_peek(cpu, 0, op->opsize), op->opsize);
+	rip = truncate_rip(soft_peek_value(cpu, 0, op->opsize), op->opsize);
 	if (!is_target_valid(cpu, rip, op->opsize)) {
 		raise_target(cpu, op);
 		return;

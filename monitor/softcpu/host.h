@@ -142,12 +142,15 @@ static inline void soft_host_copy(void *to, const void *from, size_t size)
 /** soft_host_fill() - @count times the low @unit bytes of @value. */
 static inline void soft_host_fill(void *to, uint64_t value, size_t count, unsigned int unit)
 {
+#define SOFT_HOST_STOS(sfx) \
+	__asm__ volatile("rep stos" #sfx : "+D"(to), "+c"(count) : "a"(value) : "memory")
 	switch (unit) {
-	case 1: __asm__ volatile("rep stosb" : "+D"(to), "+c"(count) : "a"(value) : "memory"); break;
-	case 2: __asm__ volatile("rep stosw" : "+D"(to), "+c"(count) : "a"(value) : "memory"); break;
-	case 4: __asm__ volatile("rep stosl" : "+D"(to), "+c"(count) : "a"(value) : "memory"); break;
-	default: __asm__ volatile("rep stosq" : "+D"(to), "+c"(count) : "a"(value) : "memory"); break;
+	case 1: SOFT_HOST_STOS(b); break;
+	case 2: SOFT_HOST_STOS(w); break;
+	case 4: SOFT_HOST_STOS(l); break;
+	default: SOFT_HOST_STOS(q); break;
 	}
+#undef SOFT_HOST_STOS
 }
 
 #endif

@@ -11,7 +11,7 @@ bool soft_bind_integer(struct softcpu *cpu, const struct soft_insn *insn, struct
 	return soft_bind_move(cpu, insn, op) || soft_bind_alu(cpu, insn, op) ||
 	       soft_bind_stack(cpu, insn, op) || soft_bind_shift(cpu, insn, op) ||
 	       soft_bind_exchange(cpu, insn, op) || soft_bind_bits(cpu, insn, op) ||
-	       soft_bind_multiply(cpu, insn, op) || soft_bind_flags(cpu, insn, op) ||
+	       soft_bind_multiply(cpu, insn, op) || soft_bind_arith_flags(cpu, insn, op) ||
 	       soft_bind_misc(cpu, insn, op) || soft_bind_decimal(cpu, insn, op) ||
 	       soft_bind_io(cpu, insn, op);
 }
@@ -47,6 +47,18 @@ enum soft_form soft_insn_form(struct softcpu *cpu, const struct soft_insn *insn,
 		return soft_is_flat(cpu, (struct soft_op *)op) ? SOFT_FORM_RM : SOFT_FORM_RM_SEG;
 	}
 	return second->type == ZYDIS_OPERAND_TYPE_IMMEDIATE ? SOFT_FORM_RI : SOFT_FORM_RR;
+}
+
+uint8_t soft_insn_segment(const struct soft_insn *insn)
+{
+	switch (insn->zydis.attributes & ZYDIS_ATTRIB_HAS_SEGMENT) {
+	case ZYDIS_ATTRIB_HAS_SEGMENT_CS: return CPU_CS;
+	case ZYDIS_ATTRIB_HAS_SEGMENT_SS: return CPU_SS;
+	case ZYDIS_ATTRIB_HAS_SEGMENT_ES: return CPU_ES;
+	case ZYDIS_ATTRIB_HAS_SEGMENT_FS: return CPU_FS;
+	case ZYDIS_ATTRIB_HAS_SEGMENT_GS: return CPU_GS;
+	default: return CPU_DS;
+	}
 }
 
 void soft_use_byte_registers(struct soft_op *op)

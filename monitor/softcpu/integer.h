@@ -4,8 +4,8 @@
 
 /*
  * The general-purpose instructions are spread over a file for each kind; soft_bind_integer() asks
- * them in turn. Most functions are made by macros from one inline function over the operand's form and
- * size, so that each combination is a function of its own without a test in it.
+ * them in turn. Most functions are made by macros from one inline function over the operand's
+ * form and size, so that each combination is a function of its own without a test in it.
  */
 
 #include "softcpu/alu.h"
@@ -78,6 +78,9 @@ enum soft_form soft_insn_form(struct softcpu *cpu, const struct soft_insn *insn,
 /** soft_is_flat() - whether the memory operand's segment does nothing; sets op->address_mask. */
 bool soft_is_flat(const struct softcpu *cpu, struct soft_op *op);
 
+/** soft_insn_segment() - of an operand that is not visible: DS, or what a prefix says. */
+uint8_t soft_insn_segment(const struct soft_insn *insn);
+
 /** soft_use_byte_registers() - for functions of byte size: see soft_byte_register(). */
 void soft_use_byte_registers(struct soft_op *op);
 
@@ -92,10 +95,10 @@ bool soft_bind_full(struct soft_op *op, soft_fn fn);
 
 /** soft_stack_size() - bytes of the stack pointer that count. */
 unsigned int soft_stack_size(const struct softcpu *cpu);
-/** soft_push() - write and move the stack pointer. */
-void soft_push(struct softcpu *cpu, uint64_t value, unsigned int size);
-/** soft_peek() - read @displacement bytes above the stack pointer. */
-uint64_t soft_peek(struct softcpu *cpu, uint64_t displacement, unsigned int size);
+/** soft_push_value() - write and move the stack pointer. */
+void soft_push_value(struct softcpu *cpu, uint64_t value, unsigned int size);
+/** soft_peek_value() - read @displacement bytes above the stack pointer. */
+uint64_t soft_peek_value(struct softcpu *cpu, uint64_t displacement, unsigned int size);
 void soft_add_sp(struct softcpu *cpu, uint64_t bytes);
 
 bool soft_bind_alu(struct softcpu *cpu, const struct soft_insn *insn, struct soft_op *op);
@@ -106,7 +109,7 @@ bool soft_bind_multiply(struct softcpu *cpu, const struct soft_insn *insn, struc
 bool soft_bind_bits(struct softcpu *cpu, const struct soft_insn *insn, struct soft_op *op);
 bool soft_bind_exchange(struct softcpu *cpu, const struct soft_insn *insn, struct soft_op *op);
 bool soft_bind_decimal(struct softcpu *cpu, const struct soft_insn *insn, struct soft_op *op);
-bool soft_bind_flags(struct softcpu *cpu, const struct soft_insn *insn, struct soft_op *op);
+bool soft_bind_arith_flags(struct softcpu *cpu, const struct soft_insn *insn, struct soft_op *op);
 bool soft_bind_misc(struct softcpu *cpu, const struct soft_insn *insn, struct soft_op *op);
 bool soft_bind_io(struct softcpu *cpu, const struct soft_insn *insn, struct soft_op *op);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * ADD, OR, ADC, SBB, AND, SUB, XOR, CMP, TEST, INC, DEC, NEG and NOT: a function for each operation,
- * size and operand form. With LOCK they are one host instruction with LOCK, or, where an operand
- * crosses a cache line or is not memory, done under the machine's split lock.
+ * ADD, OR, ADC, SBB, AND, SUB, XOR, CMP, TEST, INC, DEC, NEG and NOT: a function for each
+ * operation, size and operand form. With LOCK they are one host instruction with LOCK, or, where
+ * an operand crosses a cache line or is not memory, done under the machine's split lock.
  */
 
 #include "softcpu/integer.h"

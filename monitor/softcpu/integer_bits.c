@@ -119,7 +119,8 @@ static void bit_memory(struct softcpu *cpu, const struct soft_op *op)
 }
 
 /* With LOCK: exchange until nobody has come between. */
-static uint64_t exchange_bit(struct softcpu *cpu, const struct soft_op *op, void *host, uint64_t bit)
+static uint64_t exchange_bit(struct softcpu *cpu, const struct soft_op *op, void *host,
+			     uint64_t bit)
 {
 	unsigned int kind = (unsigned int)op->aux_value;
 	uint8_t low = cpu->flag_low;

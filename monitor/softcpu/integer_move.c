@@ -397,18 +397,7 @@ static bool bind_movbe(struct softcpu *cpu, const struct soft_insn *insn, struct
 
 static bool bind_xlat(const struct soft_insn *insn, struct soft_op *op)
 {
-	/* Its operand is not a visible one; the prefix is. */
-	ZydisRegister segment = ZYDIS_REGISTER_DS;
-
-	switch (insn->zydis.attributes & ZYDIS_ATTRIB_HAS_SEGMENT) {
-	case ZYDIS_ATTRIB_HAS_SEGMENT_CS: segment = ZYDIS_REGISTER_CS; break;
-	case ZYDIS_ATTRIB_HAS_SEGMENT_SS: segment = ZYDIS_REGISTER_SS; break;
-	case ZYDIS_ATTRIB_HAS_SEGMENT_ES: segment = ZYDIS_REGISTER_ES; break;
-	case ZYDIS_ATTRIB_HAS_SEGMENT_FS: segment = ZYDIS_REGISTER_FS; break;
-	case ZYDIS_ATTRIB_HAS_SEGMENT_GS: segment = ZYDIS_REGISTER_GS; break;
-	default: break;
-	}
-	op->seg = (uint8_t)(segment - ZYDIS_REGISTER_ES);
+	op->seg = soft_insn_segment(insn);
 	return soft_bind_plain(op, xlat);
 }
 

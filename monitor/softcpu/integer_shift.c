@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Shifts and rotates: ROL, ROR, RCL, RCR, SHL, SHR, SAR by a constant or CL, and SHLD, SHRD. The host
- * does them with the guest's flags in place, so flags that a count leaves alone (all of them for 0)
- * stay, and undefined ones come out as the processor's.
+ * Shifts and rotates: ROL, ROR, RCL, RCR, SHL, SHR, SAR by a constant or CL, and SHLD, SHRD. The
+ * host does them with the guest's flags in place, so flags that a count leaves alone (all of
+ * them for 0) stay, and undefined ones come out as the processor's.
  */
 
 #include "softcpu/integer.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * PUSH, POP, PUSHA, POPA, ENTER, LEAVE, PUSHF and POPF. The stack pointer has 64 bits in 64-bit code
- * and else as many as SS.B says; the operand size decides what is pushed.
+ * PUSH, POP, PUSHA, POPA, ENTER, LEAVE, PUSHF and POPF. The stack pointer has 64 bits in 64-bit
+ * code and else as many as SS.B says; the operand size decides what is pushed.
  *
  * PUSHF and POPF follow the tables in the SDM's description of POPF, with the virtual-8086 mode
  * extensions (CR4.VME). PUSH and POP of segment registers belong to the segment instructions.
@@ -48,7 +48,7 @@ static uint64_t read_stack(struct softcpu *cpu, uint64_t offset, unsigned int si
 	}
 }
 
-void soft_push(struct softcpu *cpu, uint64_t value, unsigned int size)
+void soft_push_value(struct softcpu *cpu, uint64_t value, unsigned int size)
 {
 	uint64_t sp = stack_offset(cpu, cpu->gpr[CPU_RSP] - size);
 
@@ -56,7 +56,7 @@ void soft_push(struct softcpu *cpu, uint64_t value, unsigned int size)
 	soft_set(cpu, CPU_RSP, sp, soft_stack_size(cpu));
 }
 
-uint64_t soft_peek(struct softcpu *cpu, uint64_t displacement, unsigned int size)
+uint64_t soft_peek_value(struct softcpu *cpu, uint64_t displacement, unsigned int size)
 {
 	return read_stack(cpu, stack_offset(cpu, cpu->gpr[CPU_RSP] + displacement), size);
 }
@@ -71,14 +71,14 @@ void soft_add_sp(struct softcpu *cpu, uint64_t bytes)
 static void push_register(struct softcpu *cpu, const struct soft_op *op)
 {
 	cpu->op = op;
-	soft_push(cpu, cpu->gpr[op->reg], op->opsize);
+	soft_push_value(cpu, cpu->gpr[op->reg], op->opsize);
 	soft_next(cpu, op);
 }
 
 static void push_immediate(struct softcpu *cpu, const struct soft_op *op)
 {
 	cpu->op = op;
-	soft_push(cpu, op->imm, op->opsize);
+	soft_push_value(cpu, op->imm, op->opsize);
 	soft_next(cpu, op);
 }
 
@@ -86,7 +86,7 @@ static void push_memory(struct softcpu *cpu, const struct soft_op *op)
 {
 	gva_t address = soft_operand_address(cpu, op, op->opsize, false);
 
-	soft_push(cpu, soft_load(cpu, op, address, op->opsize), op->opsize);
+	soft_push_value(cpu, soft_load(cpu, op, address, op->opsize), op->opsize);
 	soft_next(cpu, op);
 }
 
@@ -128,7 +128,7 @@ static void pop_register(struct softcpu *cpu, const struct soft_op *op)
 	uint64_t value;
 
 	cpu->op = op;
-	value = soft_peek(cpu, 0, op->opsize);
+	value = soft_peek_value(cpu, 0, op->opsize);
 	soft_add_sp(cpu, op->opsize);
 	if (op->opsize == 2) {
 		soft_set(cpu, op->reg, value, 2);
@@ -174,7 +174,7 @@ static void pop_memory(struct softcpu *cpu, const struct soft_op *op)
 {
 	uint64_t sp = cpu->gpr[CPU_RSP];
 	uint64_t offset;
-	uint64_t value = soft_peek(cpu, 0, op->opsize);
+	uint64_t value = soft_peek_value(cpu, 0, op->opsize);
 
 	soft_add_sp(cpu, op->opsize);
 	offset = soft_ea(cpu, op);
@@ -209,7 +209,7 @@ static void popa(struct softcpu *cpu, const struct soft_op *op)
 	uint64_t values[8];
 
 	for (unsigned int i = 0; i < 8; i++) {
-		values[i] = soft_peek(cpu, (uint64_t)i * op->opsize, op->opsize);
+		values[i] = soft_peek_value(cpu, (uint64_t)i * op->opsize, op->opsize);
 	}
 	soft_add_sp(cpu, (uint64_t)8 * op->opsize);
 	for (unsigned int i = 0; i < 8; i++) {
@@ -288,7 +288,7 @@ static void pushf_any(struct softcpu *cpu, const struct soft_op *op)
 		flags = (flags & ~(uint64_t)FLAG_IF) | FLAG_IOPL |
 			(flags & FLAG_VIF ? FLAG_IF : 0);
 	}
-	soft_push(cpu, flags, op->opsize);
+	soft_push_value(cpu, flags, op->opsize);
 }
 
 /* POPF in virtual-8086 mode with VME: IF stands for VIF. */
@@ -311,7 +311,7 @@ static void popf_any(struct softcpu *cpu, const struct soft_op *op)
 	if (is_v8086_restricted(cpu) && op->opsize != 2) {
 		soft_raise_error(cpu, SOFT_GP, 0);
 	}
-	value = soft_peek(cpu, 0, op->opsize);
+	value = soft_peek_value(cpu, 0, op->opsize);
 	if (op->opsize != 2) {
 		mask |= FLAG_AC | FLAG_ID;
 	}

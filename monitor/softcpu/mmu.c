@@ -381,7 +381,8 @@ static size_t first_part(gva_t address, size_t size)
 	return MIN(size, (size_t)(GUEST_PAGE_SIZE - (address & GUEST_PAGE_MASK)));
 }
 
-void soft_read_bytes(struct softcpu *cpu, unsigned int seg, uint64_t offset, void *buf, size_t size)
+void soft_read_bytes(struct softcpu *cpu, unsigned int seg, uint64_t offset, void *buf,
+		     size_t size)
 {
 	gva_t address = soft_linear(cpu, seg, offset, size, false);
 	enum soft_tlb_class class = soft_tlb_class(cpu);

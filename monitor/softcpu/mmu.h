@@ -79,8 +79,8 @@ struct soft_tlb_log {
  * @slots: last used memory slots
  * @address_bits: a mask of the physical address bits that the model has
  * @gigabyte_pages: the model has them
- * @seen_epoch: the code epoch (struct soft_shared) up to which this CPU has dropped its direct write
- *              entries; UINT64_MAX while it is not running
+ * @seen_epoch: the code epoch (struct soft_shared) up to which this CPU has dropped its direct
+ *              write entries; UINT64_MAX while it is not running
  * @left_epoch: what it was when the CPU stopped running
  * @rmw, @rmw_offset, @rmw_size: what soft_rmw_done() has to note
  */
@@ -179,7 +179,8 @@ void soft_store_slow(struct softcpu *cpu, const struct soft_op *op, gva_t addres
 /** soft_fetch_byte() - a byte of code that is not in memory. */
 uint8_t soft_fetch_byte(struct softcpu *cpu, gva_t address);
 
-/** soft_check_rmw() - raise what writing there would raise, before an operand is read and written. */
+/** soft_check_rmw() - raise what writing there would raise, before an operand is read and
+ *  written. */
 void soft_check_rmw(struct softcpu *cpu, const struct soft_op *op, gva_t address,
 		    unsigned int size);
 

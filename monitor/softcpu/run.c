@@ -6,8 +6,8 @@
  *
  * Other threads speak through the bits of cpu->requests, which every way from block to block looks
  * at; the same word is the futex that a halted CPU sleeps on. What they ask for and the CPU cannot
- * take yet (an interrupt while IF is clear) is kept in the CPU's own fields, and looked at again after
- * each instruction that ends its block because it may have changed that.
+ * take yet (an interrupt while IF is clear) is kept in the CPU's own fields, and looked at again
+ * after each instruction that ends its block because it may have changed that.
  *
  * With TF set or breakpoints armed, blocks have one instruction each.
  */

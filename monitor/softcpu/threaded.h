@@ -12,10 +12,10 @@
  * - Before anything that may raise, cpu->op = op, from which soft_run() makes the state whole. The
  *   slow paths of the accesses here do that.
  *
- * Memory operands come in two kinds: "flat" ones, whose segment does nothing in the block's mode, so
- * the offset is the linear address (SOFT_KEY_FLAT), and all others. A flat function does the common
- * case alone, a TLB hit, and leaves the rest to the function for all others, which is right for
- * both; so it calls nothing and needs no stack frame.
+ * Memory operands come in two kinds: "flat" ones, whose segment does nothing in the block's
+ * mode, so the offset is the linear address (SOFT_KEY_FLAT), and all others. A flat function
+ * does the common case alone, a TLB hit, and leaves the rest to the function for all others,
+ * which is right for both; so it calls nothing and needs no stack frame.
  */
 
 #include "softcpu/blocks.h"
@@ -94,6 +94,12 @@ SOFT_INLINE void soft_set(struct softcpu *cpu, uint8_t reg, uint64_t value, unsi
 	case 4: cpu->gpr[reg] = (uint32_t)value; break;
 	default: cpu->gpr[reg] = value; break;
 	}
+}
+
+/** soft_address_mask() - the bits that count of an address, an index or a counter. */
+static inline uint64_t soft_address_mask(unsigned int size)
+{
+	return size == 8 ? UINT64_MAX : BIT(size * 8) - 1;
 }
 
 /* ------- memory operands ------- */

@@ -4,10 +4,10 @@
  *
  * An entry lets writes go straight to host memory only if nobody wants to know of them: every
  * dirty client's bit of the page is set already and the page holds no decoded code. Both can change
- * behind its back. When dirty bits are cleared, SOFT_REQUEST_FLUSH comes; until this CPU sees it, it
- * may have written through the entry, so the flush notes every such page as dirty again, once too
- * often rather than once too few. When another CPU makes a page code, blocks.c waits with trusting
- * what it decoded until this CPU has acted on SOFT_REQUEST_CODE.
+ * behind its back. When dirty bits are cleared, SOFT_REQUEST_FLUSH comes; until this CPU sees
+ * it, it may have written through the entry, so the flush notes every such page as dirty again,
+ * once too often rather than once too few. When another CPU makes a page code, blocks.c waits
+ * with trusting what it decoded until this CPU has acted on SOFT_REQUEST_CODE.
  *
  * Flushes come with every change of CR3, so the entries that were filled since the last one are
  * logged, and a flush visits only those while they are few. Pages with the G bit have a log of

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Page walks: 32-bit paging with 4 MiB pages (PSE, PSE-36), PAE paging, and 4-level paging with
- * 2 MiB and 1 GiB pages. Intel SDM vol. 3, chapter 4; error codes 4.7; accessed and dirty flags 4.8.
+ * 2 MiB and 1 GiB pages. Intel SDM vol. 3, chapter 4; error codes 4.7; accessed and dirty flags
+ * 4.8.
  *
  * A and D bits are set by compare-and-exchange on the entry that was read, so a change made by
  * another CPU in between is seen and the walk starts again. Tables in I/O memory read as not

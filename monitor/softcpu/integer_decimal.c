@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Decimal adjustments: AAA, AAS, AAD, AAM, DAA and DAS. They do not exist in 64-bit code, so the
+ * host cannot be asked; they follow the pseudocode of Intel SDM vol. 2. Flags that it leaves
+ * undefined are what processors make of them: SF, ZF and PF by the result, the others as the
+ * operation under it leaves them.
+ */
+
+#include "softcpu/integer.h"
+
+static uint8_t get_al(const struct softcpu *cpu)
+{
+	return (uint8_t)cpu->gpr[CPU_RAX];
+}
+
+static void set_ax(struct softcpu *cpu, unsigned int ah, unsigned int al)
+{
+	soft_set(cpu, CPU_RAX, (ah & 0xff) << 8 | (al & 0xff), 2);
+}
+
+/* SF, ZF and PF by @value; OF clear; AF and CF as given. */
+static void set_result_flags(struct softcpu *cpu, uint8_t value, bool af, bool cf)
+{
+	soft_alu(cpu, SOFT_TEST, 1, value, value);
+	cpu->flag_low &= (uint8_t)~(FLAG_AF | FLAG_CF);
+	cpu->flag_low |= (uint8_t)((af ? FLAG_AF : 0) | (cf ? FLAG_CF : 0));
+}
+
+static bool half_needs_adjusting(const struct softcpu *cpu)
+{
+	return (get_al(cpu) & 15) > 9 || (cpu->flag_low & FLAG_AF);
+}
+
+static void aaa(struct softcpu *cpu, const struct soft_op *op)
+{
+	uint16_t ax = (uint16_t)cpu->gpr[CPU_RAX];
+	bool adjust = half_needs_adjusting(cpu);
+
+	if (adjust) {
+		ax = (uint16_t)(ax + 0x106);
+	}
+	set_result_flags(cpu, ax & 15, adjust, adjust);
+	soft_set(cpu, CPU_RAX, ax & 0xff0f, 2);
+	soft_next(cpu, op);
+}
+
+static void aas(struct softcpu *cpu, const struct soft_op *op)
+{
+	uint16_t ax = (uint16_t)cpu->gpr[CPU_RAX];
+	bool adjust = half_needs_adjusting(cpu);
+
+	if (adjust) {
+		ax = (uint16_t)(ax - 0x106);
+	}
+	set_result_flags(cpu, ax & 15, adjust, adjust);
+	soft_set(cpu, CPU_RAX, ax & 0xff0f, 2);
+	soft_next(cpu, op);
+}
+
+static void aam(struct softcpu *cpu, const struct soft_op *op)
+{
+	uint8_t base = (uint8_t)op->imm;
+	uint8_t al = get_al(cpu);
+
+	if (base == 0) {
+		cpu->op = op;
+		soft_raise(cpu, SOFT_DE);
+	}
+	set_ax(cpu, al / base, al % base);
+	set_result_flags(cpu, al % base, false, false);
+	soft_next(cpu, op);
+}
+
+static void aad(struct softcpu *cpu, const struct soft_op *op)
+{
+	uint8_t ah = (uint8_t)(cpu->gpr[CPU_RAX] >> 8);
+	uint8_t al = (uint8_t)(get_al(cpu) + ah * (uint8_t)op->imm);
+
+	set_ax(cpu, 0, al);
+	set_result_flags(cpu, al, false, false);
+	soft_next(cpu, op);
+}
+
+static void daa(struct softcpu *cpu, const struct soft_op *op)
+{
+	uint8_t old = get_al(cpu);
+	bool high = old > 0x99 || (cpu->flag_low & FLAG_CF);
+	bool low = half_needs_adjusting(cpu);
+	uint8_t al = (uint8_t)(old + (low ? 6 : 0) + (high ? 0x60 : 0));
+
+	soft_set(cpu, CPU_RAX * 8, al, 1);
+	set_result_flags(cpu, al, low, high);
+	soft_next(cpu, op);
+}
+
+static void das(struct softcpu *cpu, const struct soft_op *op)
+{
+	uint8_t old = get_al(cpu);
+	bool high = old > 0x99 || (cpu->flag_low & FLAG_CF);
+	bool low = half_needs_adjusting(cpu);
+	uint8_t al = (uint8_t)(old - (low ? 6 : 0) - (high ? 0x60 : 0));
+
+	soft_set(cpu, CPU_RAX * 8, al, 1);
+	/* The borrow of the first subtraction counts too. */
+	set_result_flags(cpu, al, low, high || (low && old < 6));
+	soft_next(cpu, op);
+}
+
+bool soft_bind_decimal(struct softcpu *cpu, const struct soft_insn *insn, struct soft_op *op)
+{
+	switch (insn->zydis.mnemonic) {
+	case ZYDIS_MNEMONIC_AAA: return soft_bind_threaded(op, aaa);
+	case ZYDIS_MNEMONIC_AAS: return soft_bind_threaded(op, aas);
+	case ZYDIS_MNEMONIC_AAM: return soft_bind_threaded(op, aam);
+	case ZYDIS_MNEMONIC_AAD: return soft_bind_threaded(op, aad);
+	case ZYDIS_MNEMONIC_DAA: return soft_bind_threaded(op, daa);
+	case ZYDIS_MNEMONIC_DAS: return soft_bind_threaded(op, das);
+	default: return false;
+	}
+}
