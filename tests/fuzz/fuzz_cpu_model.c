@@ -23,6 +23,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	cpu_features_edit(&set, &possible, text, &err);
 
 	memcpy(&model, data, MIN(size, sizeof(model)));
+	/* The stream's reader makes a bool of any byte. */
+	for (size_t i = 0; i < CPU_MODEL_MAX_LEAVES; i++) {
+		uint8_t byte;
+
+		memcpy(&byte, &model.leaves[i].indexed, 1);
+		model.leaves[i].indexed = byte != 0;
+	}
 	if (cpu_model_state_table.post_load(&model, &err) == 0) {
 		struct cpu_model mine = model;
 
