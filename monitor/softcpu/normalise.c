@@ -216,8 +216,11 @@ static void plan_class(const ZydisDecodedInstruction *zydis, struct thunk_plan *
 		plan->align_mask = plan->mem_size >= 16 ? (uint8_t)(plan->mem_size - 1) : 0;
 		break;
 	case ZYDIS_EXCEPTION_CLASS_SSE3:
-	case ZYDIS_EXCEPTION_CLASS_AVX2:
 	case ZYDIS_EXCEPTION_CLASS_AVX3:
+		/* Of CVTSD2SI and its like with an operand in memory, none is a vector register. */
+		plan->flags |= THUNK_FP | THUNK_XMM;
+		break;
+	case ZYDIS_EXCEPTION_CLASS_AVX2:
 	case ZYDIS_EXCEPTION_CLASS_AVX11: plan->flags |= THUNK_FP; break;
 	default: break;
 	}
