@@ -48,6 +48,7 @@ int soft_cpu_init(struct softcpu *cpu, struct error *err)
 
 void soft_cpu_finish(struct softcpu *cpu)
 {
+	soft_thunk_destroy(cpu);
 	soft_blocks_destroy(cpu);
 	soft_mmu_destroy(cpu);
 }
@@ -96,6 +97,10 @@ static void take_startup(struct softcpu *cpu, uint32_t requests)
 
 static void handle_requests(struct softcpu *cpu, uint32_t requests)
 {
+	if (requests & SOFT_REQUEST_THUNKS) {
+		soft_blocks_drop(cpu);
+		soft_thunk_reset(cpu);
+	}
 	if (requests & SOFT_REQUEST_CODE) {
 		soft_code_acknowledge(cpu);
 	}
