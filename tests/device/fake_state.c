@@ -166,6 +166,17 @@ static int load_blob(struct fake_reader *reader, const struct state_field *field
 	return ret;
 }
 
+/* As the stream: a bool is 0 or 1. */
+static int take_bools(struct fake_reader *reader, void *to, size_t count)
+{
+	for (size_t i = 0; i < MIN(count, reader->image->size - reader->at); i++) {
+		if (reader->image->data[reader->at + i] > 1) {
+			return -EINVAL;
+		}
+	}
+	return take(reader, to, count);
+}
+
 static int load_table(struct fake_reader *reader, const struct state_table *table, void *base,
 		      struct error *err);
 
@@ -186,6 +197,8 @@ static int load_field(struct fake_reader *reader, const struct state_field *fiel
 		return take(reader, &((struct timer *)at)->deadline_ns, sizeof(uint64_t));
 	case STATE_BLOB:
 		return load_blob(reader, field, base, err);
+	case STATE_BOOL:
+		return take_bools(reader, at, field->size * field->count);
 	default:
 		return take(reader, at, field->size * field->count);
 	}
