@@ -33,19 +33,30 @@ int lapic_bus_create(unsigned int cpus, struct machine_clock *clock, uint64_t ts
 	return 0;
 }
 
+void lapic_bus_detach(struct lapic_bus *bus, unsigned int index)
+{
+	struct lapic *lapic = bus->lapics[index];
+
+	if (lapic) {
+		bus->lapics[index] = NULL;
+		timer_finish(&lapic->timer);
+		pthread_mutex_destroy(&lapic->timer_lock);
+		free(lapic);
+	}
+}
+
+void lapic_bus_set_tsc_hz(struct lapic_bus *bus, uint64_t tsc_hz)
+{
+	bus->tsc_hz = tsc_hz;
+}
+
 void lapic_bus_destroy(struct lapic_bus *bus)
 {
 	if (!bus) {
 		return;
 	}
 	for (unsigned int i = 0; i < bus->cpus; i++) {
-		struct lapic *lapic = bus->lapics[i];
-
-		if (lapic) {
-			timer_finish(&lapic->timer);
-			pthread_mutex_destroy(&lapic->timer_lock);
-			free(lapic);
-		}
+		lapic_bus_detach(bus, i);
 	}
 	free(bus->lapics);
 	free(bus);
@@ -158,7 +169,7 @@ static void deliver_lowest(struct lapic_bus *bus, const struct lapic_message *ms
 		struct lapic *lapic = bus->lapics[(start + i) % bus->cpus];
 		uint32_t priority;
 
-		if (!match(lapic, msg) || !lapic_software_enabled(lapic)) {
+		if (!lapic || !match(lapic, msg) || !lapic_software_enabled(lapic)) {
 			continue;
 		}
 		priority = lapic_ppr(lapic);

@@ -183,6 +183,14 @@ struct soft_shared {
 void soft_shared_init(struct soft_shared *shared);
 void soft_shared_finish(struct soft_shared *shared);
 
+/* softcpu.counters */
+enum soft_counter {
+	SOFT_COUNTER_PAUSES,
+	SOFT_COUNTER_INTERRUPTS,
+	SOFT_COUNTER_EXCEPTIONS,
+	SOFT_COUNTER_HALTS,
+};
+
 /**
  * struct softcpu - a software CPU; embedded in the soft engine's vCPU
  * @gpr: the 16 registers, SOFT_REG_ZERO and SOFT_REG_BLOCK
@@ -256,6 +264,7 @@ struct softcpu {
 	uint64_t pending_db; /* DR6 bits of a #DB trap to raise after this instruction */
 	bool exception_active; /* an exception is being delivered: for #DF */
 	uint8_t exception_vector;
+	bool event_external; /* what is being delivered sets EXT in error codes */
 	uint8_t fault_vector;
 	bool fault_has_error;
 	uint32_t fault_error;

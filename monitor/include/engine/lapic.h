@@ -49,6 +49,13 @@ void lapic_bus_destroy(struct lapic_bus *bus);
 struct lapic *lapic_bus_attach(struct lapic_bus *bus, unsigned int index,
 			       const struct lapic_ops *ops, void *opaque);
 
+/** lapic_bus_detach() - destroy the APIC of CPU @index; no timer or message can reach it then. Main
+ *  thread, while the CPU does not run. */
+void lapic_bus_detach(struct lapic_bus *bus, unsigned int index);
+
+/** lapic_bus_set_tsc_hz() - another TSC frequency, before any state is loaded. */
+void lapic_bus_set_tsc_hz(struct lapic_bus *bus, uint64_t tsc_hz);
+
 /** lapic_bus_message() - deliver an MSI or IOAPIC message; any thread. */
 void lapic_bus_message(struct lapic_bus *bus, const struct msi_message *msg);
 
