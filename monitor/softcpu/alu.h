@@ -112,68 +112,58 @@ SOFT_DEFINE_SIZES(SOFT_DEFINE_SHIFT, shl, "shl")
 SOFT_DEFINE_SIZES(SOFT_DEFINE_SHIFT, shr, "shr")
 SOFT_DEFINE_SIZES(SOFT_DEFINE_SHIFT, sar, "sar")
 
-/** soft_alu() - @a OP @b (a shift: by the count @b) with flags; constant @alu and @size. */
-SOFT_INLINE uint64_t soft_alu(struct softcpu *cpu, enum soft_alu alu, unsigned int size, uint64_t a,
-			      uint64_t b)
-{
-	switch (alu) {
-#define BINARY(upper, name)                                                                       \
-	case SOFT_##upper:                                                                        \
-		if (size == 1) {                                                                  \
-			return soft_##name##_b(cpu, (uint8_t)a, (uint8_t)b);                      \
-		} else if (size == 2) {                                                           \
-			return soft_##name##_w(cpu, (uint16_t)a, (uint16_t)b);                    \
-		} else if (size == 4) {                                                           \
-			return soft_##name##_l(cpu, (uint32_t)a, (uint32_t)b);                    \
-		}                                                                                 \
-		return soft_##name##_q(cpu, a, b);
-#define UNARY(upper, name)                                                                        \
-	case SOFT_##upper:                                                                        \
-		if (size == 1) {                                                                  \
-			return soft_##name##_b(cpu, (uint8_t)a);                                  \
-		} else if (size == 2) {                                                           \
-			return soft_##name##_w(cpu, (uint16_t)a);                                 \
-		} else if (size == 4) {                                                           \
-			return soft_##name##_l(cpu, (uint32_t)a);                                 \
-		}                                                                                 \
-		return soft_##name##_q(cpu, a);
-#define SHIFT(upper, name)                                                                        \
-	case SOFT_##upper:                                                                        \
-		if (size == 1) {                                                                  \
-			return soft_##name##_b(cpu, (uint8_t)a, (uint8_t)b);                      \
-		} else if (size == 2) {                                                           \
-			return soft_##name##_w(cpu, (uint16_t)a, (uint8_t)b);                     \
-		} else if (size == 4) {                                                           \
-			return soft_##name##_l(cpu, (uint32_t)a, (uint8_t)b);                     \
-		}                                                                                 \
-		return soft_##name##_q(cpu, a, (uint8_t)b);
-	BINARY(ADD, add)
-	BINARY(OR, or)
-	BINARY(ADC, adc)
-	BINARY(SBB, sbb)
-	BINARY(AND, and)
-	BINARY(SUB, sub)
-	BINARY(XOR, xor)
-	BINARY(CMP, cmp)
-	BINARY(TEST, test)
-	UNARY(INC, inc)
-	UNARY(DEC, dec)
-	UNARY(NEG, neg)
-	case SOFT_NOT:
-		return ~a;
-	SHIFT(ROL, rol)
-	SHIFT(ROR, ror)
-	SHIFT(RCL, rcl)
-	SHIFT(RCR, rcr)
-	SHIFT(SHL, shl)
-	SHIFT(SHR, shr)
-	SHIFT(SAR, sar)
-#undef BINARY
-#undef UNARY
-#undef SHIFT
+/*
+ * soft_do_NAME_SIZE() - @a OP @b (a shift: by the count @b) with flags, for SIZE 1, 2, 4, 8. A
+ * function each, and no switch over all of them: that would be expanded anew wherever it is inlined.
+ */
+typedef uint64_t (*soft_alu_fn)(struct softcpu *cpu, uint64_t a, uint64_t b);
+
+#define SOFT_DEFINE_DO(upper, size, expression)                                                   \
+	SOFT_INLINE uint64_t soft_do_##upper##_##size(struct softcpu *cpu, uint64_t a,            \
+						      uint64_t b)                                 \
+	{                                                                                         \
+		(void)b;                                                                          \
+		return expression;                                                                \
 	}
-	return 0;
-}
+#define SOFT_DEFINE_DO_BINARY(upper, name)                                                        \
+	SOFT_DEFINE_DO(upper, 1, soft_##name##_b(cpu, (uint8_t)a, (uint8_t)b))                    \
+	SOFT_DEFINE_DO(upper, 2, soft_##name##_w(cpu, (uint16_t)a, (uint16_t)b))                  \
+	SOFT_DEFINE_DO(upper, 4, soft_##name##_l(cpu, (uint32_t)a, (uint32_t)b))                  \
+	SOFT_DEFINE_DO(upper, 8, soft_##name##_q(cpu, a, b))
+#define SOFT_DEFINE_DO_UNARY(upper, name)                                                         \
+	SOFT_DEFINE_DO(upper, 1, soft_##name##_b(cpu, (uint8_t)a))                                \
+	SOFT_DEFINE_DO(upper, 2, soft_##name##_w(cpu, (uint16_t)a))                               \
+	SOFT_DEFINE_DO(upper, 4, soft_##name##_l(cpu, (uint32_t)a))                               \
+	SOFT_DEFINE_DO(upper, 8, soft_##name##_q(cpu, a))
+#define SOFT_DEFINE_DO_SHIFT(upper, name)                                                         \
+	SOFT_DEFINE_DO(upper, 1, soft_##name##_b(cpu, (uint8_t)a, (uint8_t)b))                    \
+	SOFT_DEFINE_DO(upper, 2, soft_##name##_w(cpu, (uint16_t)a, (uint8_t)b))                   \
+	SOFT_DEFINE_DO(upper, 4, soft_##name##_l(cpu, (uint32_t)a, (uint8_t)b))                   \
+	SOFT_DEFINE_DO(upper, 8, soft_##name##_q(cpu, a, (uint8_t)b))
+
+SOFT_DEFINE_DO_BINARY(ADD, add)
+SOFT_DEFINE_DO_BINARY(OR, or)
+SOFT_DEFINE_DO_BINARY(ADC, adc)
+SOFT_DEFINE_DO_BINARY(SBB, sbb)
+SOFT_DEFINE_DO_BINARY(AND, and)
+SOFT_DEFINE_DO_BINARY(SUB, sub)
+SOFT_DEFINE_DO_BINARY(XOR, xor)
+SOFT_DEFINE_DO_BINARY(CMP, cmp)
+SOFT_DEFINE_DO_BINARY(TEST, test)
+SOFT_DEFINE_DO_UNARY(INC, inc)
+SOFT_DEFINE_DO_UNARY(DEC, dec)
+SOFT_DEFINE_DO_UNARY(NEG, neg)
+SOFT_DEFINE_DO(NOT, 1, ~a)
+SOFT_DEFINE_DO(NOT, 2, ~a)
+SOFT_DEFINE_DO(NOT, 4, ~a)
+SOFT_DEFINE_DO(NOT, 8, ~a)
+SOFT_DEFINE_DO_SHIFT(ROL, rol)
+SOFT_DEFINE_DO_SHIFT(ROR, ror)
+SOFT_DEFINE_DO_SHIFT(RCL, rcl)
+SOFT_DEFINE_DO_SHIFT(RCR, rcr)
+SOFT_DEFINE_DO_SHIFT(SHL, shl)
+SOFT_DEFINE_DO_SHIFT(SHR, shr)
+SOFT_DEFINE_DO_SHIFT(SAR, sar)
 
 /* ------- conditions, SDM vol. 1, appendix B ------- */
 

@@ -9,15 +9,16 @@
 
 /* ------- two operands ------- */
 
+/* Whether @alu has a result beside the flags. */
 SOFT_INLINE bool writes_back(enum soft_alu alu)
 {
 	return alu != SOFT_CMP && alu != SOFT_TEST;
 }
 
 SOFT_INLINE void change_register(struct softcpu *cpu, const struct soft_op *op, enum soft_alu alu,
-				 unsigned int size, uint64_t value)
+				 soft_alu_fn fn, unsigned int size, uint64_t value)
 {
-	uint64_t result = soft_alu(cpu, alu, size, soft_get(cpu, op->reg, size), value);
+	uint64_t result = fn(cpu, soft_get(cpu, op->reg, size), value);
 
 	if (writes_back(alu)) {
 		soft_set(cpu, op->reg, result, size);
@@ -26,29 +27,30 @@ SOFT_INLINE void change_register(struct softcpu *cpu, const struct soft_op *op, 
 
 /* A destination in memory: with any segment ... */
 SOFT_INLINE void change_memory(struct softcpu *cpu, const struct soft_op *op, enum soft_alu alu,
-			       unsigned int size, uint64_t value)
+			       soft_alu_fn fn, unsigned int size, uint64_t value)
 {
 	gva_t address = soft_operand_address(cpu, op, size, writes_back(alu));
 	uint64_t result;
 	void *host;
 
 	if (!writes_back(alu)) {
-		soft_alu(cpu, alu, size, soft_load(cpu, op, address, size), value);
+		fn(cpu, soft_load(cpu, op, address, size), value);
 		return;
 	}
 	host = soft_begin_rmw(cpu, op, address, size);
 	if (host) {
-		result = soft_alu(cpu, alu, size, soft_host_load(host, size), value);
+		result = fn(cpu, soft_host_load(host, size), value);
 		soft_host_store(host, result, size);
 	} else {
-		result = soft_alu(cpu, alu, size, soft_load_slow(cpu, op, address, size), value);
+		result = fn(cpu, soft_load_slow(cpu, op, address, size), value);
 		soft_store_slow(cpu, op, address, result, size);
 	}
 }
 
 /* ... and flat and in the TLB. */
 SOFT_INLINE bool try_change_memory(struct softcpu *cpu, const struct soft_op *op,
-				   enum soft_alu alu, unsigned int size, uint64_t value)
+				   enum soft_alu alu, soft_alu_fn fn, unsigned int size,
+				   uint64_t value)
 {
 	gva_t address = soft_flat_address(cpu, op);
 	uint64_t old;
@@ -58,55 +60,56 @@ SOFT_INLINE bool try_change_memory(struct softcpu *cpu, const struct soft_op *op
 		if (!soft_try_load(cpu, address, size, &old)) {
 			return false;
 		}
-		soft_alu(cpu, alu, size, old, value);
+		fn(cpu, old, value);
 		return true;
 	}
 	host = soft_try_rmw(cpu, address, size);
 	if (!host) {
 		return false;
 	}
-	soft_host_store(host, soft_alu(cpu, alu, size, soft_host_load(host, size), value), size);
+	soft_host_store(host, fn(cpu, soft_host_load(host, size), value), size);
 	return true;
 }
 
 SOFT_INLINE bool alu_form(struct softcpu *cpu, const struct soft_op *op, enum soft_alu alu,
-			  unsigned int size, enum soft_form form)
+			  soft_alu_fn fn, unsigned int size, enum soft_form form)
 {
 	uint64_t value;
 
 	switch (form) {
 	case SOFT_FORM_RR:
-		change_register(cpu, op, alu, size, soft_get(cpu, op->rm, size));
+		change_register(cpu, op, alu, fn, size, soft_get(cpu, op->rm, size));
 		return true;
 	case SOFT_FORM_RI:
-		change_register(cpu, op, alu, size, op->imm);
+		change_register(cpu, op, alu, fn, size, op->imm);
 		return true;
 	case SOFT_FORM_RM_SEG:
 		value = soft_load(cpu, op, soft_operand_address(cpu, op, size, false), size);
-		change_register(cpu, op, alu, size, value);
+		change_register(cpu, op, alu, fn, size, value);
 		return true;
 	case SOFT_FORM_RM:
 		if (!soft_try_load(cpu, soft_flat_address(cpu, op), size, &value)) {
 			return false;
 		}
-		change_register(cpu, op, alu, size, value);
+		change_register(cpu, op, alu, fn, size, value);
 		return true;
 	case SOFT_FORM_MR_SEG:
-		change_memory(cpu, op, alu, size, soft_get(cpu, op->reg, size));
+		change_memory(cpu, op, alu, fn, size, soft_get(cpu, op->reg, size));
 		return true;
 	case SOFT_FORM_MI_SEG:
-		change_memory(cpu, op, alu, size, op->imm);
+		change_memory(cpu, op, alu, fn, size, op->imm);
 		return true;
 	case SOFT_FORM_MR:
-		return try_change_memory(cpu, op, alu, size, soft_get(cpu, op->reg, size));
+		return try_change_memory(cpu, op, alu, fn, size, soft_get(cpu, op->reg, size));
 	default:
-		return try_change_memory(cpu, op, alu, size, op->imm);
+		return try_change_memory(cpu, op, alu, fn, size, op->imm);
 	}
 }
 
 #define DEFINE_FORM(name, size, form)                                                             \
 	SOFT_DEFINE_FORM(name##_##size, form,                                                     \
-			 alu_form(cpu, op, SOFT_##name, size, SOFT_FORM_##form))
+			 alu_form(cpu, op, SOFT_##name, soft_do_##name##_##size, size,           \
+				  SOFT_FORM_##form))
 
 SOFT_FOR_SIZES_AND_FORMS(DEFINE_FORM, ADD)
 SOFT_FOR_SIZES_AND_FORMS(DEFINE_FORM, OR)
@@ -142,17 +145,17 @@ static const soft_fn two_operands[][4][SOFT_FORM_COUNT] = {
 /* ------- one operand ------- */
 
 SOFT_INLINE bool alu_unary(struct softcpu *cpu, const struct soft_op *op, enum soft_alu alu,
-			   unsigned int size, enum soft_form form)
+			   soft_alu_fn fn, unsigned int size, enum soft_form form)
 {
 	switch (form) {
 	case SOFT_FORM_RR:
-		change_register(cpu, op, alu, size, 0);
+		change_register(cpu, op, alu, fn, size, 0);
 		return true;
 	case SOFT_FORM_MR_SEG:
-		change_memory(cpu, op, alu, size, 0);
+		change_memory(cpu, op, alu, fn, size, 0);
 		return true;
 	default:
-		return try_change_memory(cpu, op, alu, size, 0);
+		return try_change_memory(cpu, op, alu, fn, size, 0);
 	}
 }
 
@@ -168,7 +171,8 @@ SOFT_INLINE bool alu_unary(struct softcpu *cpu, const struct soft_op *op, enum s
 
 #define DEFINE_UNARY(name, size, form)                                                            \
 	SOFT_DEFINE_FORM(name##_##size, form,                                                     \
-			 alu_unary(cpu, op, SOFT_##name, size, SOFT_FORM_##form))
+			 alu_unary(cpu, op, SOFT_##name, soft_do_##name##_##size, size,          \
+				   SOFT_FORM_##form))
 
 FOR_UNARY(DEFINE_UNARY, INC)
 FOR_UNARY(DEFINE_UNARY, DEC)

@@ -21,7 +21,7 @@ static void set_ax(struct softcpu *cpu, unsigned int ah, unsigned int al)
 /* SF, ZF and PF by @value; OF clear; AF and CF as given. */
 static void set_result_flags(struct softcpu *cpu, uint8_t value, bool af, bool cf)
 {
-	soft_alu(cpu, SOFT_TEST, 1, value, value);
+	soft_do_TEST_1(cpu, value, value);
 	cpu->flag_low &= (uint8_t)~(FLAG_AF | FLAG_CF);
 	cpu->flag_low |= (uint8_t)((af ? FLAG_AF : 0) | (cf ? FLAG_CF : 0));
 }

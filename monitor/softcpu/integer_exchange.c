@@ -64,10 +64,10 @@ static uint64_t set_flags(struct softcpu *cpu, const struct soft_op *op, enum so
 #define ALU_CASE(name)                                                                            \
 	case SOFT_##name:                                                                         \
 		switch (op->opsize) {                                                             \
-		case 1: return soft_alu(cpu, SOFT_##name, 1, a, b);                               \
-		case 2: return soft_alu(cpu, SOFT_##name, 2, a, b);                               \
-		case 4: return soft_alu(cpu, SOFT_##name, 4, a, b);                               \
-		default: return soft_alu(cpu, SOFT_##name, 8, a, b);                              \
+		case 1: return soft_do_##name##_1(cpu, a, b);                               \
+		case 2: return soft_do_##name##_2(cpu, a, b);                               \
+		case 4: return soft_do_##name##_4(cpu, a, b);                               \
+		default: return soft_do_##name##_8(cpu, a, b);                              \
 		}
 	switch (alu) {
 		ALU_CASE(ADD)

@@ -17,7 +17,7 @@
 	{                                                                                         \
 		uint64_t value = soft_get(cpu, op->reg, size);                                    \
                                                                                                   \
-		soft_set(cpu, op->reg, soft_alu(cpu, SOFT_##name, size, value, op->imm), size);   \
+		soft_set(cpu, op->reg, soft_do_##name##_##size(cpu, value, op->imm), size);   \
 		soft_next(cpu, op);                                                               \
 	}                                                                                         \
                                                                                                   \
@@ -25,7 +25,7 @@
 	{                                                                                         \
 		uint64_t value = soft_get(cpu, op->reg, size);                                    \
                                                                                                   \
-		value = soft_alu(cpu, SOFT_##name, size, value, cpu->gpr[CPU_RCX]);               \
+		value = soft_do_##name##_##size(cpu, value, cpu->gpr[CPU_RCX]);               \
 		soft_set(cpu, op->reg, value, size);                                              \
 		soft_next(cpu, op);                                                               \
 	}
@@ -49,7 +49,7 @@ static const soft_fn shift_functions[4][7][2] = {
 
 #define SHIFT_CASE(name, size)                                                                    \
 	case SOFT_##name:                                                                         \
-		return soft_alu(cpu, SOFT_##name, size, value, count);
+		return soft_do_##name##_##size(cpu, value, count);
 
 #define DEFINE_SHIFT_ANY(size)                                                                    \
 	static uint64_t shift_any_##size(struct softcpu *cpu, enum soft_alu alu, uint64_t value,  \

@@ -256,10 +256,10 @@ static void lods(struct softcpu *cpu, const struct soft_op *op)
 static void compare(struct softcpu *cpu, unsigned int size, uint64_t a, uint64_t b)
 {
 	switch (size) {
-	case 1: soft_alu(cpu, SOFT_CMP, 1, a, b); break;
-	case 2: soft_alu(cpu, SOFT_CMP, 2, a, b); break;
-	case 4: soft_alu(cpu, SOFT_CMP, 4, a, b); break;
-	default: soft_alu(cpu, SOFT_CMP, 8, a, b); break;
+	case 1: soft_do_CMP_1(cpu, a, b); break;
+	case 2: soft_do_CMP_2(cpu, a, b); break;
+	case 4: soft_do_CMP_4(cpu, a, b); break;
+	default: soft_do_CMP_8(cpu, a, b); break;
 	}
 }
 
