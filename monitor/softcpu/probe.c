@@ -17,7 +17,6 @@
 #define PROBE_MEMORY 0x4000
 #define PROBE_PORT 0x80
 #define PROBE_ROUNDS 100000
-#define PROBE_LOOP 6 /* instructions */
 
 /*
  *	mov	ecx, PROBE_ROUNDS
@@ -157,28 +156,34 @@ static void prepare_run(struct softcpu *cpu)
 	soft_state_loaded(cpu);
 }
 
-static uint64_t time_run(struct softcpu *cpu)
+/* Million instructions a second. */
+static double time_run(struct softcpu *cpu)
 {
 	struct timespec before;
 	struct timespec after;
+	uint64_t instructions = cpu->instructions;
+	double ns;
 
 	prepare_run(cpu);
 	clock_gettime(CLOCK_MONOTONIC, &before);
 	soft_run(cpu);
 	clock_gettime(CLOCK_MONOTONIC, &after);
-	return (uint64_t)(after.tv_sec - before.tv_sec) * NS_PER_S +
-	       (uint64_t)after.tv_nsec - (uint64_t)before.tv_nsec;
+	ns = (double)(after.tv_sec - before.tv_sec) * 1e9 +
+	     (double)(after.tv_nsec - before.tv_nsec);
+	return ns > 0 ? (double)(cpu->instructions - instructions) * 1e3 / ns : 0;
 }
 
 /* The best of three: what the engine can do, not what else the host was doing. */
 static double measure(struct softcpu *cpu)
 {
-	uint64_t best = UINT64_MAX;
+	double best = 0;
 
 	for (unsigned int i = 0; i < 3; i++) {
-		best = MIN(best, time_run(cpu));
+		double mips = time_run(cpu);
+
+		best = MAX(best, mips);
 	}
-	return (double)PROBE_ROUNDS * PROBE_LOOP * 1e3 / (double)MAX(best, UINT64_C(1));
+	return best;
 }
 
 static void destroy(struct probe *probe)
