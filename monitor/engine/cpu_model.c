@@ -32,20 +32,25 @@ const struct config_key cpu_model_keys[] = {
 	{ .name = NULL },
 };
 
-static enum cpu_level level_of(const char *model)
+static int level_of(const char *model, enum cpu_level *ret_level, struct error *err)
 {
 	static const char *const names[] = {
 		[CPU_LEVEL_PENTIUM3] = "pentium3-like",
 		[CPU_LEVEL_V2] = "x86-64-v2",
 		[CPU_LEVEL_V3] = "x86-64-v3",
+		[CPU_LEVEL_HOST] = "host",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		if (strcmp(names[i], model) == 0) {
-			return (enum cpu_level)i;
+			*ret_level = (enum cpu_level)i;
+			return 0;
 		}
 	}
-	return CPU_LEVEL_HOST;
+	return error_set(
+		err, EINVAL,
+		"cpu.model: unknown model '%s': host, x86-64-v3, x86-64-v2 or pentium3-like",
+		model);
 }
 
 static void choose_features(const struct cpu_host *host, enum cpu_level level, unsigned int cpus,
@@ -69,13 +74,17 @@ int cpu_model_build_for(struct cpu_model *model, const char *engine, unsigned in
 	const char *name = config ? config_get_string(config, "model") : "host";
 	const char *edits = config ? config_get_string(config, "features") : NULL;
 	bool hypervisor = config ? config_get_bool(config, "hypervisor") : true;
-	enum cpu_level level = level_of(name);
+	enum cpu_level level = CPU_LEVEL_HOST;
 	struct cpu_feature_set set = { .has = { false } };
 	struct cpu_host host;
 	int ret;
 
 	if (cpus == 0 || cpus > 255) {
 		return error_set(err, EINVAL, "%u CPUs: 1 to 255 are possible", cpus);
+	}
+	ret = level_of(name, &level, err);
+	if (ret) {
+		return ret;
 	}
 	cpu_host_query(&host, engine);
 	choose_features(&host, level, cpus, &set);

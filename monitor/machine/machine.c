@@ -156,7 +156,7 @@ static int create_engine(struct machine *machine, struct error *err)
 	if (remark[0]) {
 		log_info(LOG_AREA_MACHINE, "%s", remark);
 	}
-	ret = cpu_model_build(&machine->model, cpus, &cpu, err);
+	ret = cpu_model_build_for(&machine->model, ops->name, cpus, &cpu, err);
 	if (ret < 0) {
 		return ret;
 	}

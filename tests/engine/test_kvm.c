@@ -93,6 +93,14 @@ CODE(code_vector_43, "64",
      "%rax; iretq");
 CODE(code_vector_nmi, "64", "push %rax; movb $0x02, %al; outb %al, $0x80; pop %rax; iretq");
 
+/* Turns XSAVE and AVX on, and reports CPUID's size of the state in 16 bits. */
+CODE(code_xsave, "64",
+     "mov %cr4, %rax; bts $18, %rax; mov %rax, %cr4;"
+     "xorl %ecx, %ecx; xorl %edx, %edx; movl $7, %eax; xsetbv;"
+     "movl $13, %eax; xorl %ecx, %ecx; cpuid; movl %ebx, %eax; outw %ax, $0x80;"
+     "movl $1, %eax; cpuid; shrl $24, %ecx; movl %ecx, %eax; outb %al, $0x80;"
+     "1: hlt; jmp 1b");
+
 /* INIT and SIPI to all but self; then waits. */
 CODE(code_start_aps, "64",
      "movl $0xfee00300, %ebx; movl $0xc4500, (%rbx);"
@@ -826,6 +834,26 @@ static void test_two_cpus(void **state)
 	board_destroy(b);
 }
 
+static void test_xsave(void **state)
+{
+	struct board *b = board_create(1);
+
+	(void)state;
+	/* QEMU's software CPU, on which the lab runs, does not let KVM see the guest's XSETBV. */
+	if (!cpu_model_has(&b->model, 1, 0, 2, 28) || getenv("LIMEN_LAB")) {
+		board_destroy(b);
+		skip();
+	}
+	put_code(b, code_xsave, code_xsave_end);
+	enter_long_mode(b);
+	start(b);
+	WAIT_UNTIL(b, b->report_count >= 3);
+	assert_int_equal(load_le16(b->reports), 832);
+	/* OSXSAVE */
+	assert_true(b->reports[2] & BIT(27 - 24));
+	board_destroy(b);
+}
+
 static void test_probe(void **state)
 {
 	struct engine_report report;
@@ -841,13 +869,21 @@ static void test_probe(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_probe),	   cmocka_unit_test(test_ports),
-		cmocka_unit_test(test_mmio),	   cmocka_unit_test(test_triple_fault),
-		cmocka_unit_test(test_failure),	   cmocka_unit_test(test_pic),
-		cmocka_unit_test(test_messages),   cmocka_unit_test(test_many_levels),
-		cmocka_unit_test(test_bell),	   cmocka_unit_test(test_dirty),
-		cmocka_unit_test(test_kick),	   cmocka_unit_test(test_time_stands_still),
-		cmocka_unit_test(test_save_load),  cmocka_unit_test(test_refused_state),
+		cmocka_unit_test(test_probe),
+		cmocka_unit_test(test_xsave),
+		cmocka_unit_test(test_ports),
+		cmocka_unit_test(test_mmio),
+		cmocka_unit_test(test_triple_fault),
+		cmocka_unit_test(test_failure),
+		cmocka_unit_test(test_pic),
+		cmocka_unit_test(test_messages),
+		cmocka_unit_test(test_many_levels),
+		cmocka_unit_test(test_bell),
+		cmocka_unit_test(test_dirty),
+		cmocka_unit_test(test_kick),
+		cmocka_unit_test(test_time_stands_still),
+		cmocka_unit_test(test_save_load),
+		cmocka_unit_test(test_refused_state),
 		cmocka_unit_test(test_two_cpus),
 	};
 	struct error err = { 0 };
