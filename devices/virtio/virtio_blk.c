@@ -37,21 +37,21 @@
 #define BLK_F_WRITE_ZEROES 14
 
 /* Configuration, 5.2.4 */
-#define CONFIG_CAPACITY 0
-#define CONFIG_SEG_MAX 12
-#define CONFIG_BLK_SIZE 20
-#define CONFIG_PHYSICAL_BLOCK_EXP 24
-#define CONFIG_ALIGNMENT_OFFSET 25
-#define CONFIG_MIN_IO_SIZE 26
-#define CONFIG_OPT_IO_SIZE 28
-#define CONFIG_NUM_QUEUES 34
-#define CONFIG_MAX_DISCARD_SECTORS 36
-#define CONFIG_MAX_DISCARD_SEG 40
-#define CONFIG_DISCARD_ALIGNMENT 44
-#define CONFIG_MAX_WRITE_ZEROES_SECTORS 48
-#define CONFIG_MAX_WRITE_ZEROES_SEG 52
-#define CONFIG_WRITE_ZEROES_MAY_UNMAP 56
-#define CONFIG_SIZE 60
+#define BLK_CONFIG_CAPACITY 0
+#define BLK_CONFIG_SEG_MAX 12
+#define BLK_CONFIG_BLK_SIZE 20
+#define BLK_CONFIG_PHYSICAL_BLOCK_EXP 24
+#define BLK_CONFIG_ALIGNMENT_OFFSET 25
+#define BLK_CONFIG_MIN_IO_SIZE 26
+#define BLK_CONFIG_OPT_IO_SIZE 28
+#define BLK_CONFIG_NUM_QUEUES 34
+#define BLK_CONFIG_MAX_DISCARD_SECTORS 36
+#define BLK_CONFIG_MAX_DISCARD_SEG 40
+#define BLK_CONFIG_DISCARD_ALIGNMENT 44
+#define BLK_CONFIG_MAX_WRITE_ZEROES_SECTORS 48
+#define BLK_CONFIG_MAX_WRITE_ZEROES_SEG 52
+#define BLK_CONFIG_WRITE_ZEROES_MAY_UNMAP 56
+#define BLK_CONFIG_SIZE 60
 
 /* Request types and status, 5.2.6 */
 #define BLK_T_IN 0
@@ -414,21 +414,21 @@ static void blk_get_config(struct virtio_device *vdev, uint8_t *ret_config)
 	struct virtio_blk *blk = blk_from_virtio(vdev);
 	uint32_t block = config_get_int(&vdev->pci.dev.env.config, "blk_size");
 
-	store_le64(ret_config + CONFIG_CAPACITY, block_size(blk->block) / SECTOR_SIZE);
-	store_le32(ret_config + CONFIG_SEG_MAX, SEG_MAX);
-	store_le32(ret_config + CONFIG_BLK_SIZE, block);
+	store_le64(ret_config + BLK_CONFIG_CAPACITY, block_size(blk->block) / SECTOR_SIZE);
+	store_le32(ret_config + BLK_CONFIG_SEG_MAX, SEG_MAX);
+	store_le32(ret_config + BLK_CONFIG_BLK_SIZE, block);
 	/* Host pages: what an image in a file is best written in. */
-	ret_config[CONFIG_PHYSICAL_BLOCK_EXP] = block == SECTOR_SIZE ? 3 : 0;
-	ret_config[CONFIG_ALIGNMENT_OFFSET] = 0;
-	store_le16(ret_config + CONFIG_MIN_IO_SIZE, 4096 / block);
-	store_le32(ret_config + CONFIG_OPT_IO_SIZE, 0);
-	store_le16(ret_config + CONFIG_NUM_QUEUES, vdev->queue_count);
-	store_le32(ret_config + CONFIG_MAX_DISCARD_SECTORS, MAX_RANGE_SECTORS);
-	store_le32(ret_config + CONFIG_MAX_DISCARD_SEG, 1);
-	store_le32(ret_config + CONFIG_DISCARD_ALIGNMENT, 4096 / SECTOR_SIZE);
-	store_le32(ret_config + CONFIG_MAX_WRITE_ZEROES_SECTORS, MAX_RANGE_SECTORS);
-	store_le32(ret_config + CONFIG_MAX_WRITE_ZEROES_SEG, 1);
-	ret_config[CONFIG_WRITE_ZEROES_MAY_UNMAP] = 1;
+	ret_config[BLK_CONFIG_PHYSICAL_BLOCK_EXP] = block == SECTOR_SIZE ? 3 : 0;
+	ret_config[BLK_CONFIG_ALIGNMENT_OFFSET] = 0;
+	store_le16(ret_config + BLK_CONFIG_MIN_IO_SIZE, 4096 / block);
+	store_le32(ret_config + BLK_CONFIG_OPT_IO_SIZE, 0);
+	store_le16(ret_config + BLK_CONFIG_NUM_QUEUES, vdev->queue_count);
+	store_le32(ret_config + BLK_CONFIG_MAX_DISCARD_SECTORS, MAX_RANGE_SECTORS);
+	store_le32(ret_config + BLK_CONFIG_MAX_DISCARD_SEG, 1);
+	store_le32(ret_config + BLK_CONFIG_DISCARD_ALIGNMENT, 4096 / SECTOR_SIZE);
+	store_le32(ret_config + BLK_CONFIG_MAX_WRITE_ZEROES_SECTORS, MAX_RANGE_SECTORS);
+	store_le32(ret_config + BLK_CONFIG_MAX_WRITE_ZEROES_SEG, 1);
+	ret_config[BLK_CONFIG_WRITE_ZEROES_MAY_UNMAP] = 1;
 }
 
 /* ------- life ------- */
@@ -541,7 +541,7 @@ static const struct virtio_device_ops virtio_blk_ops = {
 	.type = VIRTIO_ID_BLOCK,
 	.queue_count = QUEUES_MAX,
 	.queue_size = QUEUE_SIZE,
-	.config_size = CONFIG_SIZE,
+	.config_size = BLK_CONFIG_SIZE,
 	.features = blk_features,
 	.get_config = blk_get_config,
 	.notify = blk_notify,

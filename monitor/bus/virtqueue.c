@@ -27,6 +27,7 @@ void virtqueue_reset(struct virtqueue *vq)
 	vq->descriptors = 0;
 	vq->unsignalled = false;
 	vq->unpublished = false;
+	vq->event_valid = false;
 	vq->ops = NULL;
 }
 

@@ -118,16 +118,37 @@ static bool walk_chain(struct virtqueue *vq, struct virtqueue_chain *chain)
 	return false;
 }
 
-/** set_event() - ask for a notification when the entry at our place becomes available. */
-static void set_event(struct virtqueue *vq)
+static uint16_t next_event(const struct virtqueue *vq)
 {
-	area_store16(&vq->device, EVENT_OFFSET_WRAP,
-		     vq->r.last_avail | (vq->r.avail_wrap ? EVENT_WRAP : 0));
+	return vq->r.last_avail | (vq->r.avail_wrap ? EVENT_WRAP : 0);
+}
+
+/** ask_for_next() - have the driver notify when the entry at our place becomes available; if it is,
+ *  of all that follow. */
+static void ask_for_next(struct virtqueue *vq)
+{
+	vq->event = next_event(vq);
+	vq->event_valid = true;
+	area_store16(&vq->device, EVENT_OFFSET_WRAP, vq->event);
+	area_store16(&vq->device, EVENT_FLAGS,
+		     packed_has_available(vq) ? EVENT_ENABLE : EVENT_AT_DESC);
+}
+
+/** drained() - nothing is left: have the driver notify of the next one, unless it came already. */
+static bool drained(struct virtqueue *vq)
+{
+	if (vq->r.notification_off || !virtio_has_feature(vq->vdev, VIRTIO_F_EVENT_IDX) ||
+	    (vq->event_valid && vq->event == next_event(vq))) {
+		return true;
+	}
+	ask_for_next(vq);
+	virtqueue_barrier(vq);
+	return !packed_has_available(vq);
 }
 
 static int packed_pop(struct virtqueue *vq, struct virtqueue_chain *chain)
 {
-	if (!packed_has_available(vq) || !walk_chain(vq, chain)) {
+	if ((!packed_has_available(vq) && drained(vq)) || !walk_chain(vq, chain)) {
 		return 0;
 	}
 	vq->r.last_avail += chain->descriptors;
@@ -136,9 +157,6 @@ static int packed_pop(struct virtqueue *vq, struct virtqueue_chain *chain)
 		vq->r.avail_wrap = !vq->r.avail_wrap;
 	}
 	vq->descriptors += chain->descriptors;
-	if (!vq->r.notification_off && virtio_has_feature(vq->vdev, VIRTIO_F_EVENT_IDX)) {
-		set_event(vq);
-	}
 	return 1;
 }
 
@@ -219,8 +237,7 @@ static void packed_set_notification(struct virtqueue *vq, bool on)
 	if (!on) {
 		area_store16(&vq->device, EVENT_FLAGS, EVENT_DISABLE);
 	} else if (virtio_has_feature(vq->vdev, VIRTIO_F_EVENT_IDX)) {
-		set_event(vq);
-		area_store16(&vq->device, EVENT_FLAGS, EVENT_AT_DESC);
+		ask_for_next(vq);
 	} else {
 		area_store16(&vq->device, EVENT_FLAGS, EVENT_ENABLE);
 	}

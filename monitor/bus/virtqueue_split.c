@@ -32,10 +32,12 @@ static uint16_t used_event(const struct virtqueue *vq)
 	return area_load16(&vq->driver, AVAIL_RING + 2 * vq->r.size);
 }
 
-/** set_avail_event() - behind the used ring: what the device wants to hear of. */
-static void set_avail_event(struct virtqueue *vq, uint16_t event)
+/** ask_for_next() - behind the used ring: tell us of what is made available after what was seen. */
+static void ask_for_next(struct virtqueue *vq)
 {
-	area_store16(&vq->device, USED_RING + 8 * vq->r.size, event);
+	vq->event = vq->avail_seen;
+	vq->event_valid = true;
+	area_store16(&vq->device, USED_RING + 8 * vq->r.size, vq->event);
 }
 
 static inline uint32_t raw_size(const struct virtqueue_raw *raw)
@@ -130,12 +132,24 @@ static bool split_has_available(struct virtqueue *vq)
 	return vq->avail_seen != vq->r.last_avail;
 }
 
+/** drained() - nothing is left: have the driver notify of the next one, unless it came already. */
+static bool drained(struct virtqueue *vq)
+{
+	if (vq->r.notification_off || !virtio_has_feature(vq->vdev, VIRTIO_F_EVENT_IDX) ||
+	    (vq->event_valid && vq->event == vq->avail_seen)) {
+		return true;
+	}
+	ask_for_next(vq);
+	virtqueue_barrier(vq);
+	return !split_has_available(vq);
+}
+
 static int split_pop(struct virtqueue *vq, struct virtqueue_chain *chain)
 {
 	unsigned int mask = vq->r.size - 1;
 	uint16_t head;
 
-	if (!split_has_available(vq)) {
+	if (!split_has_available(vq) && drained(vq)) {
 		return 0;
 	}
 	if ((uint16_t)(vq->avail_seen - vq->r.last_avail) > vq->r.size ||
@@ -151,9 +165,6 @@ static int split_pop(struct virtqueue *vq, struct virtqueue_chain *chain)
 	}
 	chain->token = head;
 	vq->r.last_avail++;
-	if (!vq->r.notification_off && virtio_has_feature(vq->vdev, VIRTIO_F_EVENT_IDX)) {
-		set_avail_event(vq, vq->r.last_avail);
-	}
 	return 1;
 }
 
@@ -198,7 +209,7 @@ static void split_set_notification(struct virtqueue *vq, bool on)
 		area_store16(&vq->device, USED_FLAGS, on ? 0 : USED_NO_NOTIFY);
 	} else if (on) {
 		/* While off, the event stays where it is and the driver soon is past it. */
-		set_avail_event(vq, vq->r.last_avail);
+		ask_for_next(vq);
 	}
 }
 

@@ -141,6 +141,7 @@ struct virtqueue_registers {
  * @avail_seen: split: the available index read last; what lies before it needs no look
  * @in_flight: chains popped and not yet pushed
  * @descriptors: packed: ring entries of those
+ * @event: where the driver was asked to notify next
  * @unsignalled: something was pushed since the last flush
  * @unpublished: packed: the flags of entry @first_used are still to be written
  * @irq_fd: eventfd for the engine; @irq_attached while the engine delivers for it
@@ -157,6 +158,8 @@ struct virtqueue {
 	uint16_t avail_seen;
 	uint16_t in_flight;
 	uint16_t descriptors;
+	uint16_t event;
+	bool event_valid;
 	bool unsignalled;
 	bool unpublished;
 	uint16_t first_used;
@@ -252,8 +255,12 @@ void virtqueue_unpop(struct virtqueue *vq, const struct virtqueue_chain *chain);
 /** virtqueue_flush() - interrupt the driver if it wants to know about what was pushed. */
 void virtqueue_flush(struct virtqueue *vq);
 
-/** virtqueue_set_notification() - ask the driver not to (or again to) notify; on turning it on,
- *  returns whether buffers came in between. */
+/**
+ * virtqueue_set_notification() - ask the driver not to notify, or again to
+ *
+ * Notifications are on to begin with. When turned on, the driver notifies of what it makes
+ * available from now on. Return: when turned on, whether something is available already.
+ */
 bool virtqueue_set_notification(struct virtqueue *vq, bool on);
 
 /** virtqueue_kick() - have notify called for the queue, as if the driver had notified; any
