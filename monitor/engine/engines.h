@@ -15,7 +15,7 @@
 
 extern const struct engine_ops kvm_engine_ops;
 extern const struct engine_ops driver_engine_ops;
-extern const struct engine_ops soft_engine_ops __attribute__((weak));
+extern const struct engine_ops soft_engine_ops;
 
 /**
  * engine_choose() - what `auto` means: the first of @all that is usable and not slower than
