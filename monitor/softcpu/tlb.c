@@ -146,6 +146,16 @@ static uint64_t write_tag(const struct soft_tlb_page *page, gva_t address)
 									: address | SOFT_TLB_SLOW;
 }
 
+/* An entry for reading: if someone asks what was written, it must not look as if this page was. */
+static uint64_t write_tag_unwritten(const struct soft_tlb_page *page, gva_t address)
+{
+	if (page->region &&
+	    atomic_load_explicit(&page->region->tracking, memory_order_relaxed)) {
+		return address | SOFT_TLB_SLOW;
+	}
+	return write_tag(page, address);
+}
+
 void soft_tlb_update_write(struct softcpu *cpu, enum soft_tlb_class class, unsigned int index)
 {
 	struct soft_tlb_entry *entry = &cpu->mmu->sets[class][index];
@@ -190,7 +200,9 @@ bool soft_tlb_fill(struct softcpu *cpu, gva_t address, enum soft_access access,
 	}
 	entry->tag[SOFT_ACCESS_READ] = tag;
 	if (to.writable) {
-		entry->tag[SOFT_ACCESS_WRITE] = write_tag(page, address);
+		entry->tag[SOFT_ACCESS_WRITE] = access == SOFT_ACCESS_WRITE
+							? write_tag(page, address)
+							: write_tag_unwritten(page, address);
 	}
 	return true;
 }

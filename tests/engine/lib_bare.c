@@ -25,7 +25,7 @@ static void exit_write(void *opaque, uint64_t offset, uint64_t value, unsigned i
 {
 	struct bare *bare = opaque;
 
-	soft_request(bare->cpu, SOFT_REQUEST_RETURN);
+	soft_request(bare->peers[offset], SOFT_REQUEST_RETURN);
 }
 
 static uint64_t mmio_read(void *opaque, uint64_t offset, unsigned int size)
@@ -76,7 +76,7 @@ static void build_machine(struct bare *bare)
 
 	assert_int_equal(io_space_create("ports", 0x10000, &bare->ports, &err), 0);
 	assert_int_equal(io_space_create("mmio", BIT(40), &bare->mmio, &err), 0);
-	io_region_init(&bare->exit_region, "exit", &exit_ops, bare, NULL, 1);
+	io_region_init(&bare->exit_region, "exit", &exit_ops, bare, NULL, ARRAY_SIZE(bare->peers));
 	io_region_init(&bare->mmio_region, "mmio", &mmio_ops, bare, NULL, 0x1000);
 	assert_int_equal(io_region_map(&bare->exit_region, bare->ports, BARE_EXIT), 0);
 	assert_int_equal(io_region_map(&bare->mmio_region, bare->mmio, BARE_MMIO), 0);

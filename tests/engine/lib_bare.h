@@ -5,7 +5,8 @@
 /*
  * A software CPU on 16 MiB of memory, in 16-, 32- or 64-bit code at CPL 0 with flat segments (in
  * 16-bit code those of real mode), for tests of single instructions and of the MMU. Code ends by
- * writing to port BARE_EXIT; every exception leads to a handler that does just that.
+ * writing to port BARE_EXIT (a second CPU's to the one behind it); every exception leads to a
+ * handler that does just that.
  */
 
 #include "base/types.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * General-purpose instructions of the software CPU where the host cannot be asked: 16- and 32-bit
- * code, faults and what they leave behind, segment limits, string instructions across pages, decimal
- * adjustments. The comparison with the host is test_differ.c's.
+ * code, faults and what they leave behind, segment limits, string instructions across pages,
+ * decimal adjustments. The comparison with the host is test_differ.c's.
  */
 
 #include <setjmp.h>
@@ -433,7 +433,8 @@ static void test_decimal(void **state)
 		{ { 0x27 }, 1, 0xae, 0, 0x14, FLAG_AF | FLAG_CF | FLAG_PF },
 		{ { 0x27 }, 1, 0x2e, 0, 0x34, FLAG_AF },
 		/* das: 35 - 47 = ee, AF and CF -> 88, CF */
-		{ { 0x2f }, 1, 0xee, FLAG_AF | FLAG_CF, 0x88, FLAG_AF | FLAG_CF | FLAG_SF | FLAG_PF },
+		{ { 0x2f }, 1, 0xee, FLAG_AF | FLAG_CF, 0x88,
+		  FLAG_AF | FLAG_CF | FLAG_SF | FLAG_PF },
 		{ { 0x37 }, 1, 0x000f, 0, 0x0105, FLAG_AF | FLAG_CF | FLAG_PF }, /* aaa */
 		{ { 0x37 }, 1, 0x0004, 0, 0x0004, 0 },
 		{ { 0x3f }, 1, 0x02ff, FLAG_AF, 0x0109, FLAG_AF | FLAG_CF | FLAG_PF }, /* aas */
