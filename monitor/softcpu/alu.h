@@ -114,7 +114,8 @@ SOFT_DEFINE_SIZES(SOFT_DEFINE_SHIFT, sar, "sar")
 
 /*
  * soft_do_NAME_SIZE() - @a OP @b (a shift: by the count @b) with flags, for SIZE 1, 2, 4, 8. A
- * function each, and no switch over all of them: that would be expanded anew wherever it is inlined.
+ * function each, and no switch over all of them: that would be expanded anew wherever it is
+ * inlined.
  */
 typedef uint64_t (*soft_alu_fn)(struct softcpu *cpu, uint64_t a, uint64_t b);
 

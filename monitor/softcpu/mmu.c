@@ -391,8 +391,8 @@ void soft_read_bytes(struct softcpu *cpu, unsigned int seg, uint64_t offset, voi
 	soft_check_access(cpu, address, size, false);
 	copy_from_page(cpu, address, buf, first, class);
 	if (first < size) {
-		copy_from_page(cpu, wrap(cpu, address + first), (uint8_t *)buf + first, size - first,
-			       class);
+		copy_from_page(cpu, wrap(cpu, address + first), (uint8_t *)buf + first,
+			       size - first, class);
 	}
 }
 
