@@ -259,12 +259,18 @@ int block_set_media(struct block_device *device, const struct block_options *opt
 {
 	block_drain(device);
 	close_image(device);
+	atomic_fetch_add(&device->media_generation, 1);
 	return options && options->file ? open_image(device, options, err) : 0;
 }
 
 bool block_has_media(const struct block_device *device)
 {
 	return device->fd >= 0;
+}
+
+uint32_t block_media_generation(const struct block_device *device)
+{
+	return atomic_load(&device->media_generation);
 }
 
 uint64_t block_size(const struct block_device *device)

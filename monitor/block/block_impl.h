@@ -46,6 +46,7 @@ struct block_device {
 	_Atomic uint64_t ops[BLOCK_WRITE_ZEROES + 1];
 	_Atomic uint64_t bytes[BLOCK_WRITE_ZEROES + 1];
 	_Atomic uint64_t errors;
+	_Atomic uint32_t media_generation;
 };
 
 /** block_complete() - on the I/O thread: account for @request and call its done(). */

@@ -157,6 +157,7 @@ static int add_floppies(struct machine *machine, struct error *err)
 {
 	unsigned int count = config_index_count(machine->config, "floppy");
 	struct device_env env = { .peer = { machine->dma } };
+	struct device *floppy;
 	int ret = 0;
 
 	if (!count) {
@@ -175,11 +176,12 @@ static int add_floppies(struct machine *machine, struct error *err)
 				     &env.drives[i], err);
 	}
 	if (ret == 0) {
-		ret = machine_add_device(machine, "floppy", "fdc", &env, NULL, err);
+		ret = machine_add_device(machine, "floppy", "fdc", &env, &floppy, err);
 	}
 	if (ret == 0) {
 		board_boot_entry(machine, "/pci@i0cf8/isa@1f/fdc@03f0/floppy@0\n");
-		rtc_set_floppies(machine->rtc, 4, count > 1 ? 4 : 0);
+		rtc_set_floppies(machine->rtc, floppy_drive_type(floppy, 0),
+				 floppy_drive_type(floppy, 1));
 		machine->acpi_present |= ACPI_HAS_FLOPPY;
 	}
 	return ret;

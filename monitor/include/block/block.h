@@ -97,6 +97,9 @@ int block_set_media(struct block_device *device, const struct block_options *opt
 		    struct error *err);
 bool block_has_media(const struct block_device *device);
 
+/** block_media_generation() - raised by each block_set_media(); any thread. */
+uint32_t block_media_generation(const struct block_device *device);
+
 /** struct block_stats - since opening; any thread. */
 struct block_stats {
 	uint64_t reads, writes, flushes, discards;

@@ -23,6 +23,7 @@
  *   "port92", "post", "debug-exit"
  *   "i8042"     irqs (1, 12); input
  *   "uart"      irqs; chr; config: "serial.N" with keys port and irq
+ *   "floppy"    irqs (6); drives[0] and [1]; peer[0]: the "isa-dma" (channel 2)
  *   "pc-testdev" irqs (all 24)
  *
  * env.irqs[n] for n < 16 is ISA line n: the machine's own handler sets pic_input(pic, n) and
@@ -146,7 +147,7 @@ enum rtc_boot {
 /** rtc_set_boot_order() - bytes 38h and 3dh as SeaBIOS reads them where fw_cfg has no bootorder. */
 void rtc_set_boot_order(struct device *rtc, const enum rtc_boot order[3]);
 
-/** rtc_set_floppies() - drive types for byte 10h (0 none, 4 1.44 MB, 5 2.88 MB) and equipment. */
+/** rtc_set_floppies() - drive types for byte 10h (floppy_drive_type()) and equipment. */
 void rtc_set_floppies(struct device *rtc, unsigned int first, unsigned int second);
 
 /* ------- ISA DMA (two 8237) ------- */
@@ -166,5 +167,11 @@ size_t isa_dma_from_guest(struct device *dma, unsigned int channel, void *data, 
 
 /** isa_dma_request() - level of DREQ @channel, for the status register. */
 void isa_dma_request(struct device *dma, unsigned int channel, bool level);
+
+/* ------- floppy controller ------- */
+
+/** floppy_drive_type() - what byte 10h of CMOS memory says of drive @n, by the disk in it: 0 none, 1
+ *  360 KB, 2 1.2 MB, 4 1.44 MB, 5 2.88 MB. */
+unsigned int floppy_drive_type(struct device *floppy, unsigned int n);
 
 #endif
