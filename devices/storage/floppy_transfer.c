@@ -3,8 +3,8 @@
  * Commands of the floppy controller that move data (82077AA datasheet, sections 5.1 and 7): READ
  * and WRITE DATA, READ TRACK, VERIFY, FORMAT TRACK.
  *
- * A command works on the sectors of one side at a time, in one request: from the first sector wanted
- * to the last one (EOT). The DMA controller's terminal count ends it earlier; without DMA nothing
+ * A command works on the sectors of one side at a time, in one request: from the first sector
+ * wanted to the last one (EOT). The DMA controller's terminal count ends it earlier; without DMA nothing
  * does, and the command ends with "end of cylinder", as on PCs, whose TC pin belongs to DMA.
  */
 
@@ -42,7 +42,7 @@ static bool uses_dma(const struct floppy *floppy)
 
 /* ------- the result phase ------- */
 
-/* Where the next sector is when the last one of a side has been moved: table 5-9 of the datasheet. */
+/* Where the next sector is when the last one of a side has been moved, table 5-9. */
 static void wrap_position(struct floppy *floppy)
 {
 	struct floppy_transfer *t = &floppy->transfer;

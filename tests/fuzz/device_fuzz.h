@@ -4,9 +4,9 @@
 
 /*
  * The generic fuzz target of a device: the input is a list of steps, each an access to one of the
- * device's ranges, bytes into the memory where it does DMA, a step of time, an event from outside, a
- * reset, or a load of its own saved state, whole or with a byte changed. Nothing may crash, and what
- * was saved must load again.
+ * device's ranges, bytes into the memory where it does DMA, a step of time, an event from outside,
+ * a reset, or a load of its own saved state, whole or with a byte changed. Nothing may crash, and
+ * what was saved must load again.
  */
 
 #include <assert.h>

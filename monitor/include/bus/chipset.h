@@ -170,8 +170,8 @@ void isa_dma_request(struct device *dma, unsigned int channel, bool level);
 
 /* ------- floppy controller ------- */
 
-/** floppy_drive_type() - what byte 10h of CMOS memory says of drive @n, by the disk in it: 0 none, 1
- *  360 KB, 2 1.2 MB, 4 1.44 MB, 5 2.88 MB. */
+/** floppy_drive_type() - what byte 10h of CMOS memory says of drive @n, by the disk in it: 0 none,
+ *  1 360 KB, 2 1.2 MB, 4 1.44 MB, 5 2.88 MB. */
 unsigned int floppy_drive_type(struct device *floppy, unsigned int n);
 
 #endif
