@@ -10,7 +10,7 @@ TEST_HELPER_SRC := $(sort $(wildcard tests/device/fake_*.c tests/engine/lib_*.c)
 TEST_OBJ := $(call objects,$(TEST_SRC))
 TEST_HELPER_OBJ := $(call objects,$(TEST_HELPER_SRC))
 TEST_PROGRAMS := $(patsubst tests/%.c,$(O)/tests/%,$(TEST_SRC))
-SYSTEM_TESTS := $(sort $(wildcard tests/system/*.sh))
+SYSTEM_TESTS := $(filter-out %/lib.sh,$(sort $(wildcard tests/system/*.sh)))
 TOOL_CHECKS := $(sort $(wildcard tests/tools/check-*))
 OBJECTS += $(TEST_OBJ) $(TEST_HELPER_OBJ)
 
