@@ -143,12 +143,12 @@ static void jump_by_count(struct softcpu *cpu, const struct soft_op *op)
 
 /* ------- the stack ------- */
 
-/* Push of a return address, flat 64-bit only; false: not in the TLB. */
-SOFT_INLINE bool try_push_8(struct softcpu *cpu, uint64_t value)
+/* Push of a return address on a flat stack of @size bytes; false: not in the TLB. */
+SOFT_INLINE bool try_push(struct softcpu *cpu, uint64_t value, unsigned int size)
 {
-	uint64_t sp = cpu->gpr[CPU_RSP] - 8;
+	uint64_t sp = truncate_rip(cpu->gpr[CPU_RSP] - size, size);
 
-	if (!soft_try_store(cpu, sp, value, 8)) {
+	if (!soft_try_store(cpu, sp, value, size)) {
 		return false;
 	}
 	cpu->gpr[CPU_RSP] = sp;
@@ -177,17 +177,21 @@ static void call_any(struct softcpu *cpu, const struct soft_op *op)
 	soft_goto(cpu, rip, (void **)&op->aux, op->scale);
 }
 
-static void call_8(struct softcpu *cpu, const struct soft_op *op)
-{
-	uint64_t rip = target_of(cpu, op, 8);
-
-	if (LIMEN_LIKELY(is_target_valid(cpu, rip, 8) &&
-			 try_push_8(cpu, cpu->gpr[SOFT_REG_BLOCK] + op->imm))) {
-		soft_goto(cpu, rip, (void **)&op->aux, op->scale);
-	} else {
-		call_any(cpu, op);
+#define DEFINE_CALL(size)                                                                         \
+	static void call_##size(struct softcpu *cpu, const struct soft_op *op)                    \
+	{                                                                                         \
+		uint64_t rip = target_of(cpu, op, size);                                          \
+                                                                                                  \
+		if (LIMEN_LIKELY(is_target_valid(cpu, rip, size) &&                               \
+				 try_push(cpu, cpu->gpr[SOFT_REG_BLOCK] + op->imm, size))) {      \
+			soft_goto(cpu, rip, (void **)&op->aux, op->scale);                        \
+		} else {                                                                          \
+			call_any(cpu, op);                                                        \
+		}                                                                                 \
 	}
-}
+
+DEFINE_CALL(4)
+DEFINE_CALL(8)
 
 /* Targets in a register or in memory. */
 static uint64_t indirect_target(struct softcpu *cpu, const struct soft_op *op)
@@ -195,8 +199,8 @@ static uint64_t indirect_target(struct softcpu *cpu, const struct soft_op *op)
 	uint64_t rip = cpu->gpr[op->reg];
 
 	if (op->has_mem) {
-		rip = soft_load_slow(cpu, op, soft_operand_address(cpu, op, op->opsize, false),
-				     op->opsize);
+		rip = soft_load(cpu, op, soft_operand_address(cpu, op, op->opsize, false),
+				op->opsize);
 	}
 	rip = truncate_rip(rip, op->opsize);
 	if (!is_target_valid(cpu, rip, op->opsize)) {
@@ -215,33 +219,57 @@ static void call_indirect(struct softcpu *cpu, const struct soft_op *op)
 	soft_goto_any(cpu, rip);
 }
 
-static void call_register_8(struct softcpu *cpu, const struct soft_op *op)
-{
-	uint64_t rip = cpu->gpr[op->reg];
-
-	if (LIMEN_LIKELY(is_target_valid(cpu, rip, 8) &&
-			 try_push_8(cpu, soft_op_rip(cpu, op) + op->length))) {
-		soft_goto_any(cpu, rip);
-	} else {
-		call_indirect(cpu, op);
-	}
-}
-
 static void jmp_indirect(struct softcpu *cpu, const struct soft_op *op)
 {
 	soft_goto_any(cpu, indirect_target(cpu, op));
 }
 
-static void jmp_register_8(struct softcpu *cpu, const struct soft_op *op)
+/* A flat operand in the TLB. */
+SOFT_INLINE bool try_target(struct softcpu *cpu, const struct soft_op *op, unsigned int size,
+			    bool memory, uint64_t *ret_rip)
 {
-	uint64_t rip = cpu->gpr[op->reg];
-
-	if (LIMEN_LIKELY(is_target_valid(cpu, rip, 8))) {
-		soft_goto_any(cpu, rip);
-	} else {
-		jmp_indirect(cpu, op);
+	if (!memory) {
+		*ret_rip = truncate_rip(cpu->gpr[op->reg], size);
+	} else if (!soft_try_load(cpu, soft_flat_address(cpu, op), size, ret_rip)) {
+		return false;
 	}
+	return is_target_valid(cpu, *ret_rip, size);
 }
+
+#define DEFINE_INDIRECT(name, size, memory)                                                       \
+	static void call_##name##_##size(struct softcpu *cpu, const struct soft_op *op)           \
+	{                                                                                         \
+		uint64_t rip;                                                                     \
+                                                                                                  \
+		if (LIMEN_LIKELY(try_target(cpu, op, size, memory, &rip) &&                       \
+				 try_push(cpu, soft_op_rip(cpu, op) + op->length, size))) {       \
+			soft_goto_any(cpu, rip);                                                  \
+		} else {                                                                          \
+			call_indirect(cpu, op);                                                   \
+		}                                                                                 \
+	}                                                                                         \
+                                                                                                  \
+	static void jmp_##name##_##size(struct softcpu *cpu, const struct soft_op *op)            \
+	{                                                                                         \
+		uint64_t rip;                                                                     \
+                                                                                                  \
+		if (LIMEN_LIKELY(try_target(cpu, op, size, memory, &rip))) {                      \
+			soft_goto_any(cpu, rip);                                                  \
+		} else {                                                                          \
+			jmp_indirect(cpu, op);                                                    \
+		}                                                                                 \
+	}
+
+DEFINE_INDIRECT(register, 4, false)
+DEFINE_INDIRECT(register, 8, false)
+DEFINE_INDIRECT(memory, 4, true)
+DEFINE_INDIRECT(memory, 8, true)
+
+/* By operand size, operand (register, memory) and instruction (JMP, CALL). */
+static const soft_fn indirect_functions[2][2][2] = {
+	{ { jmp_register_4, call_register_4 }, { jmp_memory_4, call_memory_4 } },
+	{ { jmp_register_8, call_register_8 }, { jmp_memory_8, call_memory_8 } },
+};
 
 /* ------- RET ------- */
 
@@ -259,18 +287,23 @@ static void ret_any(struct softcpu *cpu, const struct soft_op *op)
 	soft_goto_any(cpu, rip);
 }
 
-static void ret_8(struct softcpu *cpu, const struct soft_op *op)
-{
-	uint64_t sp = cpu->gpr[CPU_RSP];
-	uint64_t rip;
-
-	if (LIMEN_LIKELY(soft_try_load(cpu, sp, 8, &rip) && is_target_valid(cpu, rip, 8))) {
-		cpu->gpr[CPU_RSP] = sp + 8 + (uint16_t)op->imm;
-		soft_goto_any(cpu, rip);
-	} else {
-		ret_any(cpu, op);
+#define DEFINE_RET(size)                                                                          \
+	static void ret_##size(struct softcpu *cpu, const struct soft_op *op)                     \
+	{                                                                                         \
+		uint64_t sp = truncate_rip(cpu->gpr[CPU_RSP], size);                              \
+		uint64_t rip;                                                                     \
+                                                                                                  \
+		if (LIMEN_LIKELY(soft_try_load(cpu, sp, size, &rip) &&                            \
+				 is_target_valid(cpu, rip, size))) {                              \
+			cpu->gpr[CPU_RSP] = truncate_rip(sp + size + (uint16_t)op->imm, size);    \
+			soft_goto_any(cpu, rip);                                                  \
+		} else {                                                                          \
+			ret_any(cpu, op);                                                         \
+		}                                                                                 \
 	}
-}
+
+DEFINE_RET(4)
+DEFINE_RET(8)
 
 /* ------- binding ------- */
 
@@ -313,6 +346,29 @@ static bool bind_count(const struct softcpu *cpu, const struct soft_insn *insn, 
 	return soft_bind_threaded(op, jump_by_count);
 }
 
+/* Whether the stack is flat and as wide as the operand: what the quick functions are for. */
+static bool is_quick(const struct softcpu *cpu, const struct soft_op *op)
+{
+	if (cpu->mode == SOFT_MODE_64) {
+		return op->opsize == 8;
+	}
+	return (cpu->block_key & SOFT_KEY_FLAT) && op->opsize == 4;
+}
+
+static bool bind_direct(const struct softcpu *cpu, const struct soft_insn *insn, struct soft_op *op,
+			bool is_call)
+{
+	fill_direct(cpu, insn, op);
+	if (is_call) {
+		return soft_bind_threaded(op, !is_quick(cpu, op) ? call_any
+					      : op->opsize == 8	 ? call_8
+								 : call_4);
+	}
+	return soft_bind_threaded(op, op->opsize == 8	? jmp_8
+				      : op->opsize == 4 ? jmp_4
+							: jmp_2);
+}
+
 static bool bind_jump_or_call(const struct softcpu *cpu, const struct soft_insn *insn,
 			      struct soft_op *op)
 {
@@ -323,20 +379,13 @@ static bool bind_jump_or_call(const struct softcpu *cpu, const struct soft_insn 
 	}
 	op->ends_block = true;
 	if (insn->operands[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
-		fill_direct(cpu, insn, op);
-		if (is_call) {
-			return soft_bind_threaded(op, op->opsize == 8 ? call_8 : call_any);
-		}
-		return soft_bind_threaded(op, op->opsize == 8	? jmp_8
-					      : op->opsize == 4 ? jmp_4
-								: jmp_2);
+		return bind_direct(cpu, insn, op, is_call);
 	}
-	if (is_call) {
-		return soft_bind_threaded(op, op->opsize == 8 && !op->has_mem ? call_register_8
-									      : call_indirect);
+	if (is_quick(cpu, op) && (!op->has_mem || soft_is_flat(cpu, op))) {
+		return soft_bind_threaded(
+			op, indirect_functions[op->opsize == 8][op->has_mem][is_call]);
 	}
-	return soft_bind_threaded(op, op->opsize == 8 && !op->has_mem ? jmp_register_8
-								      : jmp_indirect);
+	return soft_bind_threaded(op, is_call ? call_indirect : jmp_indirect);
 }
 
 bool soft_bind_control(struct softcpu *cpu, const struct soft_insn *insn, struct soft_op *op)
@@ -350,7 +399,9 @@ bool soft_bind_control(struct softcpu *cpu, const struct soft_insn *insn, struct
 			return false;
 		}
 		op->ends_block = true;
-		return soft_bind_threaded(op, op->opsize == 8 ? ret_8 : ret_any);
+		return soft_bind_threaded(op, !is_quick(cpu, op) ? ret_any
+					      : op->opsize == 8	 ? ret_8
+								 : ret_4);
 	default:
 		break;
 	}

@@ -239,7 +239,7 @@ static uint64_t cmov_load(struct softcpu *cpu, const struct soft_op *op)
 {
 	gva_t address = soft_operand_address(cpu, op, op->opsize, false);
 
-	return soft_load_slow(cpu, op, address, op->opsize);
+	return soft_load(cpu, op, address, op->opsize);
 }
 
 #define DEFINE_CONDITIONAL(cond)                                                                  \
