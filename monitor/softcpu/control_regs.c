@@ -209,10 +209,10 @@ static void op_write_cr(struct softcpu *cpu, const struct soft_op *op)
 /* PE can be set but not cleared; only the low four bits are loaded. */
 static void op_lmsw(struct softcpu *cpu, const struct soft_op *op)
 {
-	uint64_t value = op->has_mem ? soft_read_u16(cpu, op->seg, soft_ea(cpu, op)) :
-				       cpu->gpr[op->reg];
+	uint64_t value;
 
 	soft_require_cpl0(cpu);
+	value = op->has_mem ? soft_read_u16(cpu, op->seg, soft_ea(cpu, op)) : cpu->gpr[op->reg];
 	soft_set_cr0(cpu, (cpu->cr0 & ~UINT64_C(0xe)) | (value & 0xf));
 }
 

@@ -51,8 +51,7 @@ static struct cpu_segment fetch_return_stack(struct softcpu *cpu, uint16_t selec
 	struct soft_descriptor desc;
 
 	if (SELECTOR_NULL(selector)) {
-		if (!cpu->long_mode || !(frame->code.attr & CPU_SEG_L) || rpl == 3 ||
-		    SELECTOR_RPL(selector) != rpl) {
+		if (!cpu->long_mode || !(frame->code.attr & CPU_SEG_L) || rpl == 3) {
 			soft_raise_gp(cpu);
 		}
 		return soft_null_segment(selector, rpl);

@@ -42,13 +42,18 @@ static void op_mov_to_segment(struct softcpu *cpu, const struct soft_op *op)
 	after_load(cpu, (unsigned int)op->aux_value);
 }
 
-/* Only the selector's word is written (as all current processors do), whatever SP moves by. */
+/* With 32-bit operands only the selector's word is written, as current processors do. */
 static void op_push_segment(struct softcpu *cpu, const struct soft_op *op)
 {
 	struct soft_stack stack = soft_stack_current(cpu);
 	uint64_t sp = (stack.sp - op->opsize) & stack.mask;
+	uint16_t selector = cpu->seg[op->aux_value].selector;
 
-	soft_write_u16(cpu, CPU_SS, sp, cpu->seg[op->aux_value].selector);
+	if (op->opsize == 8) {
+		soft_write_u64(cpu, CPU_SS, sp, selector);
+	} else {
+		soft_write_u16(cpu, CPU_SS, sp, selector);
+	}
 	stack.sp = sp;
 	soft_stack_commit(&stack);
 }
