@@ -350,6 +350,15 @@ bool ich9_power_button(struct device *dev)
 	return heard;
 }
 
+void ich9_rtc_event(struct device *dev)
+{
+	struct ich9 *ich9 = ich9_from_device(dev);
+
+	pthread_mutex_lock(&dev->lock);
+	ich9_pm_event(&ich9->pm, PM1_RTC);
+	pthread_mutex_unlock(&dev->lock);
+}
+
 void ich9_wake(struct device *dev, bool by_button)
 {
 	struct ich9 *ich9 = ich9_from_device(dev);

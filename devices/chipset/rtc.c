@@ -262,6 +262,19 @@ static unsigned int period_ticks(const struct rtc *rtc)
 	return 1u << (rate <= 2 ? rate + 6 : rate - 1);
 }
 
+static void update_irq(struct rtc *rtc)
+{
+	struct device *lpc = rtc->dev.env.peer[RTC_PEER_LPC];
+	bool was_up = rtc->cmos[RTC_C] & C_IRQF;
+	bool up = rtc->cmos[RTC_C] & rtc->cmos[RTC_B] & B_INTERRUPTS;
+
+	rtc->cmos[RTC_C] = up ? rtc->cmos[RTC_C] | C_IRQF : rtc->cmos[RTC_C] & ~C_IRQF;
+	irq_set(&rtc->dev.env.output, up);
+	if (up && !was_up && lpc) {
+		ich9_rtc_event(lpc);
+	}
+}
+
 /* Set the flags of what has happened since the last look. */
 static void look_locked(struct rtc *rtc)
 {
@@ -285,12 +298,7 @@ static void look_locked(struct rtc *rtc)
 		rtc->checked_s = (uint64_t)now;
 	}
 	rtc->cmos[RTC_C] |= flags;
-	if (rtc->cmos[RTC_C] & rtc->cmos[RTC_B] & B_INTERRUPTS) {
-		rtc->cmos[RTC_C] |= C_IRQF;
-	} else {
-		rtc->cmos[RTC_C] &= ~C_IRQF;
-	}
-	irq_set(&rtc->dev.env.output, rtc->cmos[RTC_C] & C_IRQF);
+	update_irq(rtc);
 }
 
 /* Nanoseconds until @second begins, in small steps for what is far away: the host's clock may be

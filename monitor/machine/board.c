@@ -105,7 +105,8 @@ static int create_timers(struct machine *machine, struct error *err)
 {
 	struct config_view pc = config_view_at(machine->config, "pc");
 	struct device_env pit = { .output = machine->irqs[0] };
-	struct device_env rtc = { .output = machine->irqs[8] };
+	struct device_env rtc = { .output = machine->irqs[8],
+				  .peer = { [RTC_PEER_LPC] = machine->lpc } };
 	int ret = 0;
 
 	if (config_get_bool(&pc, "hpet")) {

@@ -206,6 +206,19 @@ static void test_power_button(void **state)
 	assert_int_equal(fake_inw(fm, 0xb2), 0x7702);
 }
 
+static void test_rtc_event(void **state)
+{
+	(void)state;
+	ich9_lpc_firmware_setup(lpc);
+	ich9_rtc_event(lpc);
+	assert_int_equal(fake_inw(fm, PM), 0x400);
+	assert_int_equal(irr() & 0x200, 0);
+	fake_outw(fm, PM + 2, 0x400);
+	assert_int_equal(irr() & 0x200, 0x200);
+	fake_outw(fm, PM, 0x400);
+	assert_int_equal(irr() & 0x200, 0);
+}
+
 static void test_gpe(void **state)
 {
 	(void)state;
@@ -266,6 +279,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_root_complex, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_pm_timer, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_power_button, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_rtc_event, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_gpe, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_sleep, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_reset_control, set_up, tear_down),

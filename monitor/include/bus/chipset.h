@@ -16,7 +16,8 @@
  *   "ioapic"    msi: the engine's
  *   "hpet"      irqs (0, 8 and 16-23)
  *   "pit"       output: OUT0, to hpet_legacy_input(hpet, 0), or irqs[0] where there is no HPET
- *   "rtc"       output: IRQ, to hpet_legacy_input(hpet, 1), or irqs[8]; config: "rtc"
+ *   "rtc"       output: IRQ, to hpet_legacy_input(hpet, 1), or irqs[8]; peer[RTC_PEER_LPC], whose
+ *               RTC_STS its interrupts set (may be NULL); config: "rtc"
  *   "isa-dma"   memory
  *   "q35-host"  pci, devfn 0; then q35_host_set_memory()
  *   "ich9-lpc"  pci, devfn PCI_DEVFN(31, 0); peer[ICH9_PEER_PIC], peer[ICH9_PEER_IOAPIC]
@@ -79,6 +80,9 @@ struct irq_line ich9_pirq_input(struct device *lpc, unsigned int n);
  *  whether it listens. */
 bool ich9_power_button(struct device *lpc);
 
+/** ich9_rtc_event() - the RTC asserted its interrupt: RTC_STS, and an SCI if the guest wants it. */
+void ich9_rtc_event(struct device *lpc);
+
 /** ich9_wake() - the machine goes on after S3 (power_sink.suspend): call after the reset. Sets
  *  WAK_STS; @by_button also PWRBTN_STS. */
 void ich9_wake(struct device *lpc, bool by_button);
@@ -127,6 +131,10 @@ struct irq_line hpet_legacy_input(struct device *hpet, unsigned int n);
 
 /** hpet_id() - lower half of the General Capabilities register, for the ACPI table. */
 uint32_t hpet_id(struct device *hpet);
+
+enum {
+	RTC_PEER_LPC,
+};
 
 /* The battery-backed bytes. Indices 0-13 are the clock's and refused; 14-127 first bank (ports
  * 70h/71h), 128-255 the second (72h/73h). */
