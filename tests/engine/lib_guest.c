@@ -15,6 +15,8 @@
 
 #include <cmocka.h>
 
+#include "engine/engines.h"
+
 #define ATTR_CODE32 0xc09b
 #define ATTR_DATA32 0xc093
 #define ATTR_CODE64 0xa09b
@@ -127,6 +129,15 @@ struct guest *guest_create(const struct engine_ops *ops, unsigned int cpus)
 	io_region_init(&g->end_port, "end", &end_ops, g, NULL, 4);
 	assert_int_equal(io_region_map(&g->end_port, g->ports, GUEST_END_PORT), 0);
 	build_model(&g->model, cpus);
+	if (ops != &soft_engine_ops) {
+		/* What runs on the host's own counter needs its rate. */
+		struct cpu_model *host = calloc(1, sizeof(*host));
+
+		assert_non_null(host);
+		assert_int_equal(cpu_model_build(host, cpus, NULL, &err), 0);
+		g->model.tsc_hz = host->tsc_hz;
+		free(host);
+	}
 	g->pic_vector = -1;
 	g->eoi_vector = -1;
 	env.ports = g->ports;
