@@ -41,9 +41,11 @@ LONG3(0, "mov eax, 0x7fffffff; mov dword ptr [rax], ecx");
 LONG3(0, "mov eax, 0x7ffff000; jmp rax");
 LONG3(0, ".byte 0xf0; nop");
 LONG3(0, ".byte 0x0f, 0xff");
-LONG3(0, ".byte 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, "
+LONG3(0, ".byte 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, "
+	 "0x66, 0x66, "
 	 "0x90");
-LONG3(0, ".byte 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, "
+LONG3(0, ".byte 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, 0x66, "
+	 "0x66, 0x66, "
 	 "0x66, 0x90");
 LONG3(0, ".byte 0x0e");
 PROT3(0, "into");
@@ -120,7 +122,8 @@ LONG0(0, "sgdt [rbx]; str ax; sldt cx");
 /* ------- far transfers ------- */
 
 PROT0(0, "ljmp 0x08, 0x4410");
-PROT0(0, "push 0x08; lea eax, [1f - 0f]; call 2f; 0: nop; 2: pop ecx; add eax, ecx; push eax; lret; "
+PROT0(0, "push 0x08; lea eax, [1f - 0f]; call 2f; 0: nop; 2: pop ecx; add eax, ecx; "
+	 "push eax; lret; "
 	 "1: mov edx, 7");
 PROT0(0, "push 0x70; push 0x6000; lret");
 PROT0(0, "push 0x10; push 0x6000; lret");
@@ -134,11 +137,13 @@ PROT0(0, "push 0x10; push 0x9000; push 0x202; push 0x1b; push 0x4400; iret");
 PROT3(0, "push 0x08; push 0x6000; lret");
 PROT3(0, "push 0x68; push 0x6000; lret");
 LONG0(0, "push 0x08; lea rax, [rip + 1f]; push rax; lretq; ud2; 1: mov edx, 5");
-LONG0(0, "push 0x10; push 0x9000; push 0x202; push 0x08; lea rax, [rip + 1f]; push rax; iretq; ud2; "
+LONG0(0, "push 0x10; push 0x9000; push 0x202; push 0x08; lea rax, [rip + 1f]; push rax; "
+	 "iretq; ud2; "
 	 "1: mov edx, 6");
 LONG0(0, "push 0x23; push 0x9000; push 0x202; push 0x1b; push 0x4400; iretq");
 LONG0(0, "push 0x23; push 0x9000; push 0x202; push 0x8b; push 0x4400; iretq");
-LONG0(0, "push 0; push 0x9000; push 0x202; push 0x08; mov rax, 0x8000000000000000; push rax; iretq");
+LONG0(0, "push 0; push 0x9000; push 0x202; push 0x08; mov rax, 0x8000000000000000; push "
+	 "rax; iretq");
 LONG0(0, "push 0x80; push 0x4400; lretq");
 REAL(0, "push 0; push 0x4410; retf");
 
@@ -239,7 +244,8 @@ static void large_reserved(struct guest *g)
 PAGING(PAGED0);
 PAGING(PAGED3);
 
-PAGED0(0, pages, "mov eax, cr3; or dword ptr [0x11034], 1; mov cr3, eax; mov ecx, dword ptr [0xd000]");
+PAGED0(0, pages, "mov eax, cr3; or dword ptr [0x11034], 1; mov cr3, eax; mov ecx, dword "
+	 "ptr [0xd000]");
 PAGED0(0, pages, "or dword ptr [0x11034], 1; invlpg [0xd000]; mov ecx, dword ptr [0xd000]");
 
 static void no_execute(struct guest *g)

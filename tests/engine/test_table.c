@@ -2,11 +2,11 @@
 /*
  * The engine table: each snippet of lib_table_*.c, with several sets of registers, on every engine
  * that this host has. Registers, flags, segment and control registers, the exception's frame, the
- * data, the stacks' owner structures (GDT, TSS) and the page tables with their accessed and dirty bits
- * must come out the same.
+ * data, the stacks' owner structures (GDT, TSS) and the page tables with their accessed and
+ * dirty bits must come out the same.
  *
- * The soft engine is also held against the recorded outcomes in table_expected.h, a hash each, which
- * test_table --record prints anew after a change that was looked at.
+ * The soft engine is also held against the recorded outcomes in table_expected.h, a hash each,
+ * which test_table --record prints anew after a change that was looked at.
  */
 
 #include <fcntl.h>
@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "engine/engines.h"
 #include "lib_table.h"
+#include "table_expected.h"
 
 #define SETS 3
 #define SNIPPETS_MIN 400
@@ -49,20 +50,57 @@ static const struct {
 	const char *name;
 	size_t offset;
 } outcome_fields[] = {
-#define FIELD(member) { #member, offsetof(struct outcome, member) }
-	FIELD(gpr[CPU_RAX]), FIELD(gpr[CPU_RCX]), FIELD(gpr[CPU_RDX]), FIELD(gpr[CPU_RBX]),
-	FIELD(gpr[CPU_RSP]), FIELD(gpr[CPU_RBP]), FIELD(gpr[CPU_RSI]), FIELD(gpr[CPU_RDI]),
-	FIELD(gpr[CPU_R8]),  FIELD(gpr[CPU_R9]),  FIELD(gpr[CPU_R10]), FIELD(gpr[CPU_R11]),
-	FIELD(gpr[CPU_R12]), FIELD(gpr[CPU_R13]), FIELD(gpr[CPU_R14]), FIELD(gpr[CPU_R15]),
-	FIELD(rip),	     FIELD(rflags),	  FIELD(selector[CPU_ES]),
-	FIELD(selector[CPU_CS]), FIELD(selector[CPU_SS]), FIELD(selector[CPU_DS]),
-	FIELD(selector[CPU_FS]), FIELD(selector[CPU_GS]), FIELD(segment_base[CPU_ES]),
-	FIELD(segment_base[CPU_CS]), FIELD(segment_base[CPU_SS]), FIELD(segment_base[CPU_DS]),
-	FIELD(segment_base[CPU_FS]), FIELD(segment_base[CPU_GS]), FIELD(cr0), FIELD(cr2),
-	FIELD(cr3),	     FIELD(cr4),	  FIELD(dr6),	       FIELD(efer),
-	FIELD(vector),	     FIELD(exit),	  FIELD(error),	       FIELD(trap_rip),
-	FIELD(trap_cs),	     FIELD(trap_rflags),  FIELD(trap_rsp),     FIELD(data),
-	FIELD(tables),	     FIELD(descriptors),  FIELD(tss),
+#define FIELD(member)                                     \
+	{                                                 \
+#member, offsetof(struct outcome, member) \
+	}
+	FIELD(gpr[CPU_RAX]),
+	FIELD(gpr[CPU_RCX]),
+	FIELD(gpr[CPU_RDX]),
+	FIELD(gpr[CPU_RBX]),
+	FIELD(gpr[CPU_RSP]),
+	FIELD(gpr[CPU_RBP]),
+	FIELD(gpr[CPU_RSI]),
+	FIELD(gpr[CPU_RDI]),
+	FIELD(gpr[CPU_R8]),
+	FIELD(gpr[CPU_R9]),
+	FIELD(gpr[CPU_R10]),
+	FIELD(gpr[CPU_R11]),
+	FIELD(gpr[CPU_R12]),
+	FIELD(gpr[CPU_R13]),
+	FIELD(gpr[CPU_R14]),
+	FIELD(gpr[CPU_R15]),
+	FIELD(rip),
+	FIELD(rflags),
+	FIELD(selector[CPU_ES]),
+	FIELD(selector[CPU_CS]),
+	FIELD(selector[CPU_SS]),
+	FIELD(selector[CPU_DS]),
+	FIELD(selector[CPU_FS]),
+	FIELD(selector[CPU_GS]),
+	FIELD(segment_base[CPU_ES]),
+	FIELD(segment_base[CPU_CS]),
+	FIELD(segment_base[CPU_SS]),
+	FIELD(segment_base[CPU_DS]),
+	FIELD(segment_base[CPU_FS]),
+	FIELD(segment_base[CPU_GS]),
+	FIELD(cr0),
+	FIELD(cr2),
+	FIELD(cr3),
+	FIELD(cr4),
+	FIELD(dr6),
+	FIELD(efer),
+	FIELD(vector),
+	FIELD(exit),
+	FIELD(error),
+	FIELD(trap_rip),
+	FIELD(trap_cs),
+	FIELD(trap_rflags),
+	FIELD(trap_rsp),
+	FIELD(data),
+	FIELD(tables),
+	FIELD(descriptors),
+	FIELD(tss),
 #undef FIELD
 };
 
@@ -95,8 +133,20 @@ static uint64_t next_random(uint64_t *state)
 static uint64_t interesting(uint64_t *random)
 {
 	static const uint64_t values[] = {
-		0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000,
-		0xffffffff, INT64_MAX, (uint64_t)INT64_MIN, UINT64_MAX,
+		0,
+		1,
+		0x7f,
+		0x80,
+		0xff,
+		0x7fff,
+		0x8000,
+		0xffff,
+		0x7fffffff,
+		0x80000000,
+		0xffffffff,
+		INT64_MAX,
+		(uint64_t)INT64_MIN,
+		UINT64_MAX,
 	};
 	uint64_t r = next_random(random);
 
@@ -110,8 +160,14 @@ static void enter_mode(struct guest *g, enum table_mode mode)
 	case TABLE_V86: guest_v86(g, 0); break;
 	case TABLE_PROT0: guest_protected(g, 0); break;
 	case TABLE_PROT3: guest_protected(g, 3); break;
-	case TABLE_PAGED0: guest_protected(g, 0); guest_paging(g); break;
-	case TABLE_PAGED3: guest_protected(g, 3); guest_paging(g); break;
+	case TABLE_PAGED0:
+		guest_protected(g, 0);
+		guest_paging(g);
+		break;
+	case TABLE_PAGED3:
+		guest_protected(g, 3);
+		guest_paging(g);
+		break;
 	case TABLE_LONG0: guest_long(g, 0, false); break;
 	case TABLE_LONG3: guest_long(g, 3, false); break;
 	default: guest_long(g, 3, true); break;
@@ -166,8 +222,7 @@ static void prepare(struct guest *g, const struct table_snippet *snippet, uint64
 	mem_region_written(g->ram, 0, 0x40000);
 }
 
-static void take_outcome(struct guest *g, const struct table_snippet *snippet,
-			 struct outcome *ret)
+static void take_outcome(struct guest *g, const struct table_snippet *snippet, struct outcome *ret)
 {
 	const struct cpu_state *s = g->state;
 	uint64_t base = snippet->mode == TABLE_V86 ? GUEST_V86 : 0;
@@ -300,10 +355,6 @@ static uint64_t hash_outcome(const struct outcome *outcome)
 	return fnv(FNV_START, outcome, sizeof(*outcome));
 }
 
-static const uint64_t expected[] = {
-#include "table_expected.h"
-};
-
 static void test_recorded(void **state)
 {
 	size_t count = (size_t)(__stop_table_snippets - __start_table_snippets);
@@ -311,9 +362,9 @@ static void test_recorded(void **state)
 	unsigned int failed = 0;
 
 	(void)state;
-	assert_int_equal(count * SETS, ARRAY_SIZE(expected));
+	assert_int_equal(count * SETS, ARRAY_SIZE(table_expected));
 	for (size_t i = 0; i < count * SETS; i++) {
-		if (hash_outcome(&soft[i]) == expected[i]) {
+		if (hash_outcome(&soft[i]) == table_expected[i]) {
 			continue;
 		}
 		if (failed++ < REPORTS_MAX) {
@@ -332,11 +383,15 @@ static int record(void)
 	struct outcome *soft = run_all(&soft_engine_ops);
 
 	puts("/* SPDX-License-Identifier: GPL-2.0-or-later */");
+	puts("#ifndef LIMEN_TESTS_TABLE_EXPECTED_H\n#define LIMEN_TESTS_TABLE_EXPECTED_H\n");
 	puts("/* Printed by test_table --record: a hash of each outcome, in the table's order. */");
+	puts("\n#include <stdint.h>\n\nstatic const uint64_t table_expected[] = {");
 	for (size_t i = 0; i < count * SETS; i++) {
-		printf("0x%016llx,%s", (unsigned long long)hash_outcome(&soft[i]),
+		printf("%s0x%016llx,%s", i % SETS ? "" : "\t",
+		       (unsigned long long)hash_outcome(&soft[i]),
 		       i % SETS == SETS - 1 ? "\n" : " ");
 	}
+	puts("};\n\n#endif");
 	free(soft);
 	return 0;
 }
