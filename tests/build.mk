@@ -14,15 +14,12 @@ SYSTEM_TESTS := $(filter-out %/lib.sh,$(sort $(wildcard tests/system/*.sh)))
 TOOL_CHECKS := $(sort $(wildcard tests/tools/check-*))
 OBJECTS += $(TEST_OBJ) $(TEST_HELPER_OBJ)
 
-# A part whose functions are not there yet does not keep the tests of the others from being linked.
-TEST_LDFLAGS := -no-pie -Wl,--unresolved-symbols=ignore-all
-
 TEST_INCLUDES := -Imonitor/include -Imonitor -Idevices -Itests -Itests/device -Itests/engine -I$(O)/gen
 $(O)/obj/tests/%.o: INCLUDES = $(TEST_INCLUDES)
 
 $(TEST_PROGRAMS): $(O)/tests/%: $(O)/obj/tests/%.o $(TEST_HELPER_OBJ) $(MONITOR_OBJ) $$(DEVICE_OBJ)
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(CC) $(LDFLAGS) $(TEST_LDFLAGS) -o $@ $^ $(TEST_LIBS) $(LIBS)
+	$(call say,LD,$@)$(CC) $(LDFLAGS) -o $@ $^ $(TEST_LIBS) $(LIBS)
 
 ##: make tests        build the test programs
 ##: make check        build and run all tests (JOBS=n at a time)
@@ -63,7 +60,7 @@ $(FUZZ_OBJ): AREA_CFLAGS = -Wno-missing-prototypes -Wno-missing-declarations
 
 $(FUZZ_PROGRAMS): $(O)/tests/fuzz/%: $(O)/obj/tests/fuzz/%.o $(TEST_HELPER_OBJ) $(MONITOR_OBJ) $$(DEVICE_OBJ)
 	@mkdir -p $(@D)
-	$(call say,LD,$@)$(CC) $(LDFLAGS) $(TEST_LDFLAGS) -o $@ $^ $(TEST_LIBS) $(LIBS)
+	$(call say,LD,$@)$(CC) $(LDFLAGS) -o $@ $^ $(TEST_LIBS) $(LIBS)
 
 fuzz fuzz-run: $(FUZZ_PROGRAMS)
 	@python3 tests/tools/run-fuzz --out $(O) --seconds $(FUZZ_S) $(if $(JOBS),--jobs $(JOBS)) $(FUZZ_PROGRAMS)
