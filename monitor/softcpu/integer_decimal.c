@@ -2,8 +2,8 @@
 /*
  * Decimal adjustments: AAA, AAS, AAD, AAM, DAA and DAS. They do not exist in 64-bit code, so the
  * host cannot be asked; they follow the pseudocode of Intel SDM vol. 2. Flags that it leaves
- * undefined are what processors make of them: SF, ZF and PF by the result, the others as the
- * operation under it leaves them.
+ * undefined are those of the addition or subtraction that the adjustment consists of, as AMD's
+ * processors set them: 16 bits wide for AAA and AAS, 8 bits for the others.
  */
 
 #include "softcpu/integer.h"
@@ -18,10 +18,9 @@ static void set_ax(struct softcpu *cpu, unsigned int ah, unsigned int al)
 	soft_set(cpu, CPU_RAX, (ah & 0xff) << 8 | (al & 0xff), 2);
 }
 
-/* SF, ZF and PF by @value; OF clear; AF and CF as given. */
-static void set_result_flags(struct softcpu *cpu, uint8_t value, bool af, bool cf)
+/* AF and CF; the others stay as the addition or subtraction before has left them. */
+static void set_carries(struct softcpu *cpu, bool af, bool cf)
 {
-	soft_do_TEST_1(cpu, value, value);
 	cpu->flag_low &= (uint8_t)~(FLAG_AF | FLAG_CF);
 	cpu->flag_low |= (uint8_t)((af ? FLAG_AF : 0) | (cf ? FLAG_CF : 0));
 }
@@ -33,26 +32,20 @@ static bool half_needs_adjusting(const struct softcpu *cpu)
 
 static void aaa(struct softcpu *cpu, const struct soft_op *op)
 {
-	uint16_t ax = (uint16_t)cpu->gpr[CPU_RAX];
 	bool adjust = half_needs_adjusting(cpu);
+	uint16_t ax = soft_add_w(cpu, (uint16_t)cpu->gpr[CPU_RAX], adjust ? 0x106 : 0);
 
-	if (adjust) {
-		ax = (uint16_t)(ax + 0x106);
-	}
-	set_result_flags(cpu, ax & 15, adjust, adjust);
+	set_carries(cpu, adjust, adjust);
 	soft_set(cpu, CPU_RAX, ax & 0xff0f, 2);
 	soft_next(cpu, op);
 }
 
 static void aas(struct softcpu *cpu, const struct soft_op *op)
 {
-	uint16_t ax = (uint16_t)cpu->gpr[CPU_RAX];
 	bool adjust = half_needs_adjusting(cpu);
+	uint16_t ax = soft_sub_w(cpu, (uint16_t)cpu->gpr[CPU_RAX], adjust ? 0x106 : 0);
 
-	if (adjust) {
-		ax = (uint16_t)(ax - 0x106);
-	}
-	set_result_flags(cpu, ax & 15, adjust, adjust);
+	set_carries(cpu, adjust, adjust);
 	soft_set(cpu, CPU_RAX, ax & 0xff0f, 2);
 	soft_next(cpu, op);
 }
@@ -67,18 +60,22 @@ static void aam(struct softcpu *cpu, const struct soft_op *op)
 		soft_raise(cpu, SOFT_DE);
 	}
 	set_ax(cpu, al / base, al % base);
-	set_result_flags(cpu, al % base, false, false);
+	soft_add_b(cpu, al % base, 0);
 	soft_next(cpu, op);
 }
 
 static void aad(struct softcpu *cpu, const struct soft_op *op)
 {
 	uint8_t ah = (uint8_t)(cpu->gpr[CPU_RAX] >> 8);
-	uint8_t al = (uint8_t)(get_al(cpu) + ah * (uint8_t)op->imm);
 
-	set_ax(cpu, 0, al);
-	set_result_flags(cpu, al, false, false);
+	set_ax(cpu, 0, soft_add_b(cpu, get_al(cpu), (uint8_t)(ah * (uint8_t)op->imm)));
 	soft_next(cpu, op);
+}
+
+/* What DAA adds and DAS subtracts. */
+static uint8_t adjustment(bool low, bool high)
+{
+	return (uint8_t)((low ? 6 : 0) + (high ? 0x60 : 0));
 }
 
 static void daa(struct softcpu *cpu, const struct soft_op *op)
@@ -86,10 +83,9 @@ static void daa(struct softcpu *cpu, const struct soft_op *op)
 	uint8_t old = get_al(cpu);
 	bool high = old > 0x99 || (cpu->flag_low & FLAG_CF);
 	bool low = half_needs_adjusting(cpu);
-	uint8_t al = (uint8_t)(old + (low ? 6 : 0) + (high ? 0x60 : 0));
 
-	soft_set(cpu, CPU_RAX * 8, al, 1);
-	set_result_flags(cpu, al, low, high);
+	soft_set(cpu, CPU_RAX * 8, soft_add_b(cpu, old, adjustment(low, high)), 1);
+	set_carries(cpu, low, high);
 	soft_next(cpu, op);
 }
 
@@ -98,11 +94,10 @@ static void das(struct softcpu *cpu, const struct soft_op *op)
 	uint8_t old = get_al(cpu);
 	bool high = old > 0x99 || (cpu->flag_low & FLAG_CF);
 	bool low = half_needs_adjusting(cpu);
-	uint8_t al = (uint8_t)(old - (low ? 6 : 0) - (high ? 0x60 : 0));
 
-	soft_set(cpu, CPU_RAX * 8, al, 1);
+	soft_set(cpu, CPU_RAX * 8, soft_sub_b(cpu, old, adjustment(low, high)), 1);
 	/* The borrow of the first subtraction counts too. */
-	set_result_flags(cpu, al, low, high || (low && old < 6));
+	set_carries(cpu, low, high || (low && old < 6));
 	soft_next(cpu, op);
 }
 

@@ -31,7 +31,12 @@ static const int greg_of[16] = {
 	REG_R8,	 REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15,
 };
 
+/* Linux's selectors for user code of 32 bits and for data. */
+#define USER_CS32 0x23
+#define USER_DS	  0x2b
+
 static struct run *current;
+static bool compatibility;
 
 /* What a frame's image holds of AVX depends on XSTATE_BV. */
 static void get_fpu(const ucontext_t *context, uint8_t *image)
@@ -70,6 +75,9 @@ static void enter(ucontext_t *context)
 	}
 	gregs[REG_RIP] = (greg_t)current->state->rip;
 	gregs[REG_EFL] = (greg_t)current->state->rflags;
+	if (compatibility) {
+		gregs[REG_CSGSFS] = (gregs[REG_CSGSFS] & ~(greg_t)0xffff) | USER_CS32;
+	}
 	set_fpu(context, current->state->fpu);
 	current->inside = true;
 }
@@ -100,6 +108,13 @@ static void handle(int number, siginfo_t *info, void *context)
 	} else {
 		enter(context);
 	}
+}
+
+void hostrun_set_compatibility(bool on)
+{
+	compatibility = on;
+	/* 64-bit code does without them, 32-bit code does not. */
+	__asm__ volatile("movl %0, %%ds\n\tmovl %0, %%es" : : "r"(on ? USER_DS : 0));
 }
 
 void hostrun(struct hostrun_state *state, struct hostrun_exit *ret_exit)

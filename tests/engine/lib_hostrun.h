@@ -42,4 +42,7 @@ struct hostrun_exit {
  */
 void hostrun(struct hostrun_state *state, struct hostrun_exit *ret_exit);
 
+/** hostrun_set_compatibility() - the runs to come are of 32-bit code. */
+void hostrun_set_compatibility(bool on);
+
 #endif

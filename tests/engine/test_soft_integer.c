@@ -435,7 +435,7 @@ static void test_decimal(void **state)
 		/* das: 35 - 47 = ee, AF and CF -> 88, CF */
 		{ { 0x2f }, 1, 0xee, FLAG_AF | FLAG_CF, 0x88,
 		  FLAG_AF | FLAG_CF | FLAG_SF | FLAG_PF },
-		{ { 0x37 }, 1, 0x000f, 0, 0x0105, FLAG_AF | FLAG_CF | FLAG_PF }, /* aaa */
+		{ { 0x37 }, 1, 0x000f, 0, 0x0105, FLAG_AF | FLAG_CF }, /* aaa */
 		{ { 0x37 }, 1, 0x0004, 0, 0x0004, 0 },
 		{ { 0x3f }, 1, 0x02ff, FLAG_AF, 0x0109, FLAG_AF | FLAG_CF | FLAG_PF }, /* aas */
 		{ { 0xd4, 10 }, 2, 0x003f, 0, 0x0603, FLAG_PF }, /* aam */
