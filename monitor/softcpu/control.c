@@ -196,11 +196,13 @@ DEFINE_CALL(8)
 /* Targets in a register or in memory. */
 static uint64_t indirect_target(struct softcpu *cpu, const struct soft_op *op)
 {
-	uint64_t rip = cpu->gpr[op->reg];
+	uint64_t rip;
 
 	if (op->has_mem) {
 		rip = soft_load(cpu, op, soft_operand_address(cpu, op, op->opsize, false),
 				op->opsize);
+	} else {
+		rip = cpu->gpr[op->reg];
 	}
 	rip = truncate_rip(rip, op->opsize);
 	if (!is_target_valid(cpu, rip, op->opsize)) {

@@ -237,7 +237,7 @@ LONG3(0, "stc; cmc; setc al");
 LONG3(0, "clc; std; pushfq; pop rax; cld");
 LONG3(0, "pushfq; pop rax");
 LONG3(0, "push 0xcd5; popfq; pushfq; pop rax; cld");
-LONG3(0, "pushw 0x8d5; popfw");
+LONG3(0, ".byte 0x66, 0x68; .word 0x8d5; .byte 0x66; popf");
 LONG3(0, "mov ecx, 5; 1: inc eax; loop 1b");
 LONG3(0, "mov ecx, 5; 1: dec eax; loopne 1b");
 LONG3(0, "xor ecx, ecx; jrcxz 1f; inc eax; 1: nop");
@@ -252,7 +252,7 @@ REAL(0, "call 1f; jmp 2f; 1: inc ax; ret; 2: nop");
 
 LONG3(0, "push rax; pop r9");
 LONG3(0, "push -5; pop rax");
-LONG3(0, "pushw 0x1234; popw ax");
+LONG3(0, ".byte 0x66, 0x68; .word 0x1234; pop ax");
 LONG3(0, "push qword ptr [rbx]; pop qword ptr [rbx + 8]");
 LONG3(0, "push rsp; pop rax; pop rsp");
 LONG3(0, "enter 32, 0; leave");

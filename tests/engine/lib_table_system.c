@@ -16,7 +16,7 @@
 
 LONG3(0, "ud2");
 LONG3(0, "int3");
-LONG3(0, "int1");
+LONG3(0, ".byte 0xf1");
 LONG3(0, "int 0x41");
 LONG3(0, "hlt");
 LONG3(0, "cli");
@@ -122,21 +122,21 @@ LONG0(0, "sgdt [rbx]; str ax; sldt cx");
 /* ------- far transfers ------- */
 
 PROT0(0, "ljmp 0x08, 0x4410");
-PROT0(0, "push 0x08; lea eax, [1f - 0f]; call 2f; 0: nop; 2: pop ecx; add eax, ecx; "
-	 "push eax; lret; "
+PROT0(0, "push 0x08; .byte 0x8d, 0x05; .long 1f - 0f; call 2f; 0: nop; 2: pop ecx; add eax, ecx; "
+	 "push eax; retf; "
 	 "1: mov edx, 7");
-PROT0(0, "push 0x70; push 0x6000; lret");
-PROT0(0, "push 0x10; push 0x6000; lret");
-PROT0(0, "push 0; push 0x6000; lret");
-PROT0(0, "push 0x1b; push 0x6000; lret");
-PROT0(0, "push 0x23; push 0x9000; push 0x1b; push 0x4400; lret");
-PROT0(0, "push 0x23; push 0x9000; push 0x1b; push 0x4400; lret 4");
+PROT0(0, "push 0x70; push 0x6000; retf");
+PROT0(0, "push 0x10; push 0x6000; retf");
+PROT0(0, "push 0; push 0x6000; retf");
+PROT0(0, "push 0x1b; push 0x6000; retf");
+PROT0(0, "push 0x23; push 0x9000; push 0x1b; push 0x4400; retf");
+PROT0(0, "push 0x23; push 0x9000; push 0x1b; push 0x4400; retf 4");
 PROT0(0, "push 0x202; push 0x08; push 0x4410; iret");
 PROT0(0, "push 0x23; push 0x9000; push 0x202; push 0x1b; push 0x4400; iret");
 PROT0(0, "push 0x10; push 0x9000; push 0x202; push 0x1b; push 0x4400; iret");
-PROT3(0, "push 0x08; push 0x6000; lret");
-PROT3(0, "push 0x68; push 0x6000; lret");
-LONG0(0, "push 0x08; lea rax, [rip + 1f]; push rax; lretq; ud2; 1: mov edx, 5");
+PROT3(0, "push 0x08; push 0x6000; retf");
+PROT3(0, "push 0x68; push 0x6000; retf");
+LONG0(0, "push 0x08; lea rax, [rip + 1f]; push rax; .byte 0x48, 0xcb; ud2; 1: mov edx, 5");
 LONG0(0, "push 0x10; push 0x9000; push 0x202; push 0x08; lea rax, [rip + 1f]; push rax; "
 	 "iretq; ud2; "
 	 "1: mov edx, 6");
@@ -144,7 +144,7 @@ LONG0(0, "push 0x23; push 0x9000; push 0x202; push 0x1b; push 0x4400; iretq");
 LONG0(0, "push 0x23; push 0x9000; push 0x202; push 0x8b; push 0x4400; iretq");
 LONG0(0, "push 0; push 0x9000; push 0x202; push 0x08; mov rax, 0x8000000000000000; push "
 	 "rax; iretq");
-LONG0(0, "push 0x80; push 0x4400; lretq");
+LONG0(0, "push 0x80; push 0x4400; .byte 0x48, 0xcb");
 REAL(0, "push 0; push 0x4410; retf");
 
 static void call_gate(struct guest *g)

@@ -58,7 +58,7 @@ static void test_real_interrupt(void **state)
 	assert_int_equal(g->state->gpr[CPU_RSP], GUEST_STACK0);
 }
 
-GUEST_CODE(real_far, 16, "call 0x700:0; out 0xf4, al");
+GUEST_CODE(real_far, 16, ".byte 0x9a; .word 0, 0x700; out 0xf4, al");
 GUEST_CODE(real_far_target, 16, "mov ax, cs; retf 4");
 
 static void test_real_far(void **state)
@@ -278,7 +278,8 @@ static void test_double_fault(void **state)
 
 #define GATE GUEST_SEL_FREE
 
-GUEST_CODE(call_gate, 32, "push 0x11; push 0x22; call 0xa3:0xdeadbeef; int 0x40");
+GUEST_CODE(call_gate, 32, "push 0x11; push 0x22; "
+			  ".byte 0x9a; .long 0xdeadbeef; .word 0xa3; int 0x40");
 GUEST_CODE(gate_target, 32, "mov eax, [esp]; mov ebx, [esp+4]; mov ecx, [esp+8]; "
 			    "mov edx, [esp+12]; mov esi, [esp+16]; "
 			    "mov edi, [esp+20]; mov ebp, esp; retf 8");
@@ -371,9 +372,9 @@ static void test_call_gate_faults(void **state)
 	expect_fault(g, 12, GUEST_SEL_DATA1 & ~3u);
 }
 
-GUEST_CODE(call_conforming, 32, "call 0x6b:0x6800; int 0x40");
+GUEST_CODE(call_conforming, 32, ".byte 0x9a; .long 0x6800; .word 0x6b; int 0x40");
 GUEST_CODE(conforming_target, 32, "mov eax, cs; retf");
-GUEST_CODE(jmp_gate, 32, "jmp 0xa0:0");
+GUEST_CODE(jmp_gate, 32, ".byte 0xea; .long 0; .word 0xa0");
 GUEST_CODE(jmp_gate_target, 32, "mov eax, cs; out 0xf4, al");
 
 static void test_same_level_transfers(void **state)

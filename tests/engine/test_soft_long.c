@@ -71,13 +71,13 @@ GUEST_CODE(stack_noncanonical, 64, "mov rbp, 0x800000000000; mov eax, [rbp]");
 GUEST_CODE(push_noncanonical, 64, "mov rsp, 0x800000001000; push rax");
 GUEST_CODE(lgdt_noncanonical, 64, "mov rax, 0x800000000000; mov [0xc002], rax; lgdt [0xc000]");
 GUEST_CODE(jmp_noncanonical, 64, "mov rax, 0x800000000000; jmp rax");
-GUEST_CODE(retf_noncanonical, 64, "push 8; mov rax, 0x800000000000; push rax; rex.W retf");
+GUEST_CODE(retf_noncanonical, 64, "push 8; mov rax, 0x800000000000; push rax; .byte 0x48, 0xcb");
 GUEST_CODE(wrmsr_noncanonical, 64, "mov ecx, 0xc0000082; xor eax, eax; mov edx, 0x8000; wrmsr");
 GUEST_CODE(wrfsbase_off, 64, "wrfsbase rax");
 GUEST_CODE(user_swapgs, 64, "swapgs");
 GUEST_CODE(user_sysret, 64, "sysretq");
 GUEST_CODE(compat_syscall, 32, "syscall");
-GUEST_CODE(compat_task, 32, "jmp 0x90:0");
+GUEST_CODE(compat_task, 32, ".byte 0xea; .long 0; .word 0x90");
 GUEST_CODE(cr0_pg_off, 64, "mov eax, 0x11; mov cr0, rax");
 GUEST_CODE(cr0_high, 64, "mov rax, 0x100000011; mov cr0, rax");
 GUEST_CODE(cr3_high, 64, "mov rax, 0x10000000000000; mov cr3, rax");
@@ -87,7 +87,7 @@ GUEST_CODE(cr8_high, 64, "mov eax, 16; mov cr8, rax");
 GUEST_CODE(dr7_high, 64, "mov rax, 0x100000000; mov dr7, rax");
 GUEST_CODE(efer_lme, 64, "mov ecx, 0xc0000080; mov eax, 1; xor edx, edx; wrmsr");
 GUEST_CODE(iret_nt, 64, "pushfq; or dword ptr [rsp], 0x4000; popfq; iretq");
-GUEST_CODE(jmp_l_and_d, 64, "push 0xa0; push 0x6800; rex.W retf");
+GUEST_CODE(jmp_l_and_d, 64, "push 0xa0; push 0x6800; .byte 0x48, 0xcb");
 GUEST_CODE(les_gone, 64, ".byte 0xc4, 0xc0, 0, 0");
 GUEST_CODE(into_gone, 64, ".byte 0xce");
 GUEST_CODE(ltr_64, 64, "mov ax, 0x28; ltr ax");
@@ -309,7 +309,7 @@ static void test_sysenter(void **state)
 
 GUEST_CODE(call_gate64, 64, "call fword ptr [0xc000]; int 0x40");
 GUEST_CODE(gate_target64, 64, "mov rax, [rsp]; mov rbx, [rsp+8]; mov rcx, [rsp+16]; "
-			      "mov rdx, [rsp+24]; mov esi, ss; rex.W retf");
+			      "mov rdx, [rsp+24]; mov esi, ss; .byte 0x48, 0xcb");
 
 static void test_call_gate(void **state)
 {
@@ -359,8 +359,9 @@ static void test_iretq(void **state)
 GUEST_CODE(enter_long, 32,
 	   "mov eax, 0x20; mov cr4, eax; mov eax, 0x10000; mov cr3, eax; "
 	   "mov ecx, 0xc0000080; rdmsr; or eax, 0x100; wrmsr; "
-	   "mov eax, cr0; or eax, 0x80000000; mov cr0, eax; rdmsr; mov edi, eax; jmp 0xa0:0x6800");
-GUEST_CODE(leave_long, 64, "mov rbx, 0x123456789abcdef0; push 8; push 0x6900; rex.W retf");
+	   "mov eax, cr0; or eax, 0x80000000; mov cr0, eax; rdmsr; mov edi, eax; "
+	   ".byte 0xea; .long 0x6800; .word 0xa0");
+GUEST_CODE(leave_long, 64, "mov rbx, 0x123456789abcdef0; push 8; push 0x6900; .byte 0x48, 0xcb");
 GUEST_CODE(left_long, 32, "mov eax, cr0; and eax, 0x7fffffff; mov cr0, eax; mov ecx, 0xc0000080; "
 			  "rdmsr; mov esi, eax; and eax, 0xfffffeff; wrmsr; xor eax, eax; "
 			  "mov cr4, eax; out 0xf4, al");

@@ -63,8 +63,8 @@ static uint8_t descriptor_type(struct guest *g, uint16_t selector)
 	return guest_read_u64(g, GUEST_GDT + (selector & 0xfff8u)) >> 40 & 0x1f;
 }
 
-GUEST_CODE(jmp_task, 32, "mov eax, 0x55; jmp 0x90:0");
-GUEST_CODE(call_task, 32, "mov eax, 0x55; call 0x90:0; out 0xf4, al");
+GUEST_CODE(jmp_task, 32, "mov eax, 0x55; .byte 0xea; .long 0; .word 0x90");
+GUEST_CODE(call_task, 32, "mov eax, 0x55; .byte 0x9a; .long 0; .word 0x90; out 0xf4, al");
 GUEST_CODE(end, 32, "out 0xf4, al");
 GUEST_CODE(task_returns, 32, "mov eax, 0x77; iretd; mov eax, 0x88; iretd");
 
@@ -275,7 +275,8 @@ GUEST_CODE(v86_int, 16, "int 0x40");
 GUEST_CODE(v86_hlt, 16, "hlt");
 GUEST_CODE(v86_cli, 16, "cli; int 0x40");
 GUEST_CODE(v86_sti, 16, "sti; int 0x40");
-GUEST_CODE(v86_segments, 16, "mov ax, 0x2100; mov ds, ax; mov byte ptr [5], 0x77; call 0x2200:0");
+GUEST_CODE(v86_segments, 16, "mov ax, 0x2100; mov ds, ax; mov byte ptr [5], 0x77; "
+			     ".byte 0x9a; .word 0, 0x2200");
 GUEST_CODE(v86_callee, 16, "pop ax; pop bx; mov cx, cs; int 0x40");
 GUEST_CODE(v86_lldt, 16, ".byte 0x0f, 0x00, 0xd0");
 
