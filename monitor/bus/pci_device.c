@@ -136,6 +136,9 @@ int pci_add_capability(struct pci_device *pci, uint8_t id, unsigned int size)
 		pci->config[PCI_CONFIG_STATUS] |= STATUS_CAPABILITIES;
 	}
 	pci->config[offset] = id;
+	for (unsigned int i = offset; i < offset + size; i++) {
+		pci->capability_bytes[i / 64] |= BIT(i % 64);
+	}
 	pci->last_capability = offset;
 	pci->next_capability = offset + size;
 	return offset;
@@ -249,7 +252,25 @@ static int save_config(void *base, void **ret_data, size_t *ret_size)
 	return 0;
 }
 
-/** load_config() - refuses another kind of device: what is fixed in the header must be the same. */
+/** fixed_bits() - which bits of a byte are the same for the life of a device: in the header and in
+ *  capabilities, what the guest cannot change and the core does not. */
+static uint8_t fixed_bits(const struct pci_device *pci, unsigned int offset)
+{
+	uint8_t moving = pci->writable[offset] | pci->write1clear[offset];
+
+	if (offset == PCI_CONFIG_STATUS) {
+		moving |= STATUS_INTERRUPT;
+	}
+	if (pci_msi_owns(pci, offset) ||
+	    (offset >= CAPABILITIES_FIRST &&
+	     (offset >= CONFIG_CONVENTIONAL_SIZE ||
+	      !((pci->capability_bytes[offset / 64] >> (offset % 64)) & 1)))) {
+		return 0;
+	}
+	return ~moving;
+}
+
+/** load_config() - refuses what is of another device. */
 static int load_config(void *base, const void *data, size_t size, struct error *err)
 {
 	struct pci_device *pci = base;
@@ -259,11 +280,8 @@ static int load_config(void *base, const void *data, size_t size, struct error *
 		return error_set(err, EINVAL, "%s: configuration space of %zu bytes, not %u",
 				 pci->dev.path, size, config_size(pci));
 	}
-	for (unsigned int i = 0; i < CAPABILITIES_FIRST; i++) {
-		uint8_t may_differ = pci->writable[i] | pci->write1clear[i] |
-				     (i == PCI_CONFIG_STATUS ? STATUS_INTERRUPT : 0);
-
-		if ((bytes[i] ^ pci->config[i]) & ~may_differ) {
+	for (unsigned int i = 0; i < size; i++) {
+		if ((bytes[i] ^ pci->config[i]) & fixed_bits(pci, i)) {
 			return error_set(err, EINVAL,
 					 "%s: byte 0x%02x of configuration space is 0x%02x, "
 					 "which this device cannot have",

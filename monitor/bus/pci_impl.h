@@ -59,6 +59,9 @@ void pci_msi_edge(struct pci_device *pci);
 /** pci_msi_config_written() - deliver what became unmasked, tell the listener. */
 void pci_msi_config_written(struct pci_device *pci, unsigned int offset, unsigned int size);
 void pci_msi_reset(struct pci_device *pci);
+
+/** pci_msi_owns() - whether the byte at @offset is a pending bit, which the core changes. */
+bool pci_msi_owns(const struct pci_device *pci, unsigned int offset);
 int pci_msi_post_load(struct pci_device *pci, struct error *err);
 
 extern const struct state_table pci_msix_entry_state_table;

@@ -271,6 +271,11 @@ void pci_msi_config_written(struct pci_device *pci, unsigned int offset, unsigne
 	}
 }
 
+bool pci_msi_owns(const struct pci_device *pci, unsigned int offset)
+{
+	return pci->msi_offset && offset == (unsigned int)pci->msi_offset + MSI_PENDING;
+}
+
 void pci_msi_reset(struct pci_device *pci)
 {
 	if (pci->msi_offset) {

@@ -519,6 +519,9 @@ static void test_hostile_state(void **state)
 	fake_image_field(&image, "config")[8] ^= 1; /* behind the length: the vendor */
 	assert_int_equal(fake_state_load(f.dev, &image, &err), -EINVAL);
 	fake_image_field(&image, "config")[8] ^= 1;
+	fake_image_field(&image, "config")[8 + 0x41] ^= 1; /* a capability's next pointer */
+	assert_int_equal(fake_state_load(f.dev, &image, &err), -EINVAL);
+	fake_image_field(&image, "config")[8 + 0x41] ^= 1;
 	fake_image_field(&image, "msix[2].control")[0] = 0xf0;
 	assert_int_equal(fake_state_load(f.dev, &image, &err), -EINVAL);
 	fake_image_field(&image, "msix[2].control")[0] = 1;

@@ -118,6 +118,7 @@ struct pci_device {
 	bool intx_level; /* what reaches the wire */
 	uint16_t last_capability;
 	uint16_t next_capability; /* where the next one goes */
+	uint64_t capability_bytes[4]; /* which bytes belong to one */
 	uint16_t msi_offset;
 	uint16_t msix_offset;
 	unsigned int msix_vectors;
