@@ -138,24 +138,26 @@ static void xadd_memory(struct softcpu *cpu, const struct soft_op *op)
 		: [src] "r"(source)                                                               \
 		: "cc")
 
+static void cmpxchg_byte_register(struct softcpu *cpu, const struct soft_op *op)
+{
+	uint8_t accumulator = (uint8_t)cpu->gpr[CPU_RAX];
+	uint8_t old = (uint8_t)get_any(cpu, op, op->reg);
+
+	set_flags(cpu, op, SOFT_CMP, accumulator, old);
+	if (old == accumulator) {
+		set_any(cpu, op, op->reg, get_any(cpu, op, op->rm));
+	} else {
+		set_any(cpu, op, CPU_RAX, old);
+	}
+	soft_next(cpu, op);
+}
+
 static void cmpxchg_register(struct softcpu *cpu, const struct soft_op *op)
 {
 	uint64_t accumulator = cpu->gpr[CPU_RAX];
 	uint64_t destination = cpu->gpr[op->reg];
 	uint64_t source = cpu->gpr[op->rm];
 
-	if (op->opsize == 1) {
-		uint8_t old = (uint8_t)get_any(cpu, op, op->reg);
-
-		set_flags(cpu, op, SOFT_CMP, accumulator, old);
-		if (old == (uint8_t)accumulator) {
-			set_any(cpu, op, op->reg, get_any(cpu, op, op->rm));
-		} else {
-			set_any(cpu, op, CPU_RAX, old);
-		}
-		soft_next(cpu, op);
-		return;
-	}
 	set_flags(cpu, op, SOFT_CMP, accumulator, destination);
 	switch (op->opsize) {
 	case 2: REGISTER_CMPXCHG("w"); break;
@@ -270,7 +272,9 @@ bool soft_bind_exchange(struct softcpu *cpu, const struct soft_insn *insn, struc
 	case ZYDIS_MNEMONIC_XADD:
 		return soft_bind_threaded(op, op->has_mem ? xadd_memory : xadd_register);
 	case ZYDIS_MNEMONIC_CMPXCHG:
-		return soft_bind_threaded(op, op->has_mem ? cmpxchg_memory : cmpxchg_register);
+		return soft_bind_threaded(op, op->has_mem	? cmpxchg_memory
+					      : op->opsize == 1 ? cmpxchg_byte_register
+								: cmpxchg_register);
 	case ZYDIS_MNEMONIC_CMPXCHG8B:
 		return soft_bind_threaded(op, cmpxchg8b);
 	case ZYDIS_MNEMONIC_CMPXCHG16B:
