@@ -93,14 +93,18 @@ static bool is_running(const struct hpet *hpet)
 	return hpet->config & CONFIG_ENABLE;
 }
 
-static uint64_t clock_ticks(const struct hpet *hpet)
+/*
+ * Every operation looks at the clock once and works with that moment: a comparator that the counter
+ * passes in the middle of it would otherwise count as a turn of the counter away.
+ */
+static uint64_t clock_now(const struct hpet *hpet)
 {
-	return machine_clock_now(hpet->dev.env.clock) / TICK_NS;
+	return machine_clock_now(hpet->dev.env.clock);
 }
 
-static uint64_t counter_now(const struct hpet *hpet)
+static uint64_t counter_at(const struct hpet *hpet, uint64_t now_ns)
 {
-	return is_running(hpet) ? hpet->counter + clock_ticks(hpet) : hpet->counter;
+	return is_running(hpet) ? hpet->counter + now_ns / TICK_NS : hpet->counter;
 }
 
 /* ---- timers ---- */
@@ -114,28 +118,29 @@ static uint64_t timer_mask(const struct hpet_timer *t)
  * Ticks until @t's comparator is reached. A comparator up to half the counter's range behind counts
  * as passed for a periodic timer, which has then to be moved on.
  */
-static uint64_t ticks_left(const struct hpet_timer *t)
+static uint64_t ticks_left(const struct hpet_timer *t, uint64_t now_ns)
 {
-	return (t->comparator - counter_now(t->hpet)) & timer_mask(t);
+	return (t->comparator - counter_at(t->hpet, now_ns)) & timer_mask(t);
 }
 
-static bool has_passed(const struct hpet_timer *t)
+static bool has_passed(const struct hpet_timer *t, uint64_t now_ns)
 {
-	uint64_t left = ticks_left(t);
+	uint64_t left = ticks_left(t, now_ns);
 
 	return left == 0 || left > timer_mask(t) / 2;
 }
 
 /* Move a periodic comparator past the counter, as the hardware would have, one match at a time. */
-static void settle(struct hpet_timer *t)
+static void settle(struct hpet_timer *t, uint64_t now_ns)
 {
 	uint64_t period = t->period & timer_mask(t);
 	uint64_t behind;
 
-	if (!is_running(t->hpet) || !(t->config & TN_PERIODIC) || period == 0 || !has_passed(t)) {
+	if (!is_running(t->hpet) || !(t->config & TN_PERIODIC) || period == 0 ||
+	    !has_passed(t, now_ns)) {
 		return;
 	}
-	behind = (counter_now(t->hpet) - t->comparator) & timer_mask(t);
+	behind = (counter_at(t->hpet, now_ns) - t->comparator) & timer_mask(t);
 	t->comparator = (t->comparator + (behind / period + 1) * period) & timer_mask(t);
 }
 
@@ -174,9 +179,8 @@ static void interrupt(struct hpet_timer *t)
 }
 
 /* @fired: the comparator has just matched, so the next match of a one-shot is a wrap away. */
-static void arm_locked(struct hpet_timer *t, bool fired)
+static void arm_locked(struct hpet_timer *t, uint64_t now, bool fired)
 {
-	uint64_t now = machine_clock_now(t->hpet->dev.env.clock);
 	bool periodic = t->config & TN_PERIODIC && (t->period & timer_mask(t)) != 0;
 	uint64_t left;
 
@@ -184,7 +188,7 @@ static void arm_locked(struct hpet_timer *t, bool fired)
 		timer_cancel(&t->timer);
 		return;
 	}
-	left = ticks_left(t);
+	left = ticks_left(t, now);
 	if (fired && !periodic && left == 0) {
 		left = timer_mask(t) == UINT64_MAX ? UINT64_MAX : timer_mask(t) + 1;
 	}
@@ -200,10 +204,11 @@ static void arm_locked(struct hpet_timer *t, bool fired)
 static void timer_fired(void *opaque)
 {
 	struct hpet_timer *t = opaque;
+	uint64_t now = clock_now(t->hpet);
 
-	settle(t);
+	settle(t, now);
 	interrupt(t);
-	arm_locked(t, true);
+	arm_locked(t, now, true);
 }
 
 /* ---- registers ---- */
@@ -226,7 +231,7 @@ static uint64_t timer_read(struct hpet_timer *t, uint64_t reg)
 	case TIMER_CONFIG:
 		return t->config | TN_CAPABILITIES;
 	case TIMER_COMPARATOR:
-		settle(t);
+		settle(t, clock_now(t->hpet));
 		return t->comparator;
 	default:
 		return 0;
@@ -236,8 +241,9 @@ static uint64_t timer_read(struct hpet_timer *t, uint64_t reg)
 static void timer_config_write(struct hpet_timer *t, uint64_t value)
 {
 	const struct irq_line *old_line = timer_line(t);
+	uint64_t now = clock_now(t->hpet);
 
-	settle(t);
+	settle(t, now);
 	if (t->config & TN_LEVEL && t->hpet->status & BIT(t->n) && old_line) {
 		irq_set(old_line, false);
 	}
@@ -247,20 +253,22 @@ static void timer_config_write(struct hpet_timer *t, uint64_t value)
 		t->hpet->status &= ~(uint32_t)BIT(t->n);
 	}
 	update_level(t);
-	arm_locked(t, false);
+	arm_locked(t, now, false);
 }
 
 static void comparator_write(struct hpet_timer *t, uint64_t offset, uint64_t value,
 			     unsigned int size)
 {
-	settle(t);
+	uint64_t now = clock_now(t->hpet);
+
+	settle(t, now);
 	/* 2.3.9.2.2: a periodic timer takes a period, and with Tn_VAL_SET_CNF a start too. */
 	if (!(t->config & TN_PERIODIC) || t->config & TN_SET_VALUE) {
 		t->comparator = merged(t->comparator, offset, value, size) & timer_mask(t);
 	}
 	t->period = merged(t->period, offset, value, size);
 	t->config &= ~TN_SET_VALUE;
-	arm_locked(t, false);
+	arm_locked(t, now, false);
 }
 
 static void timer_write(struct hpet_timer *t, uint64_t reg, uint64_t offset, uint64_t value,
@@ -283,7 +291,8 @@ static void show_inputs(struct hpet *hpet)
 
 static void config_write(struct hpet *hpet, uint64_t value)
 {
-	uint64_t counter = counter_now(hpet);
+	uint64_t now = clock_now(hpet);
+	uint64_t counter = counter_at(hpet, now);
 	uint64_t changed = (hpet->config ^ value) & (CONFIG_ENABLE | CONFIG_LEGACY);
 
 	if (changed & CONFIG_LEGACY) {
@@ -291,18 +300,18 @@ static void config_write(struct hpet *hpet, uint64_t value)
 		irq_set(&hpet->dev.env.irqs[8], false);
 	}
 	for (unsigned int n = 0; n < HPET_TIMERS; n++) {
-		settle(&hpet->timers[n]);
+		settle(&hpet->timers[n], now);
 	}
 	hpet->config ^= changed;
 	if (changed & CONFIG_ENABLE) {
-		hpet->counter = is_running(hpet) ? counter - clock_ticks(hpet) : counter;
+		hpet->counter = is_running(hpet) ? counter - now / TICK_NS : counter;
 	}
 	if (changed & CONFIG_LEGACY && !(hpet->config & CONFIG_LEGACY)) {
 		show_inputs(hpet);
 	}
 	for (unsigned int n = 0; n < HPET_TIMERS; n++) {
 		update_level(&hpet->timers[n]);
-		arm_locked(&hpet->timers[n], false);
+		arm_locked(&hpet->timers[n], now, false);
 	}
 }
 
@@ -318,11 +327,12 @@ static void status_write(struct hpet *hpet, uint32_t value)
 
 static void counter_write(struct hpet *hpet, uint64_t offset, uint64_t value, unsigned int size)
 {
-	uint64_t counter = merged(counter_now(hpet), offset, value, size);
+	uint64_t now = clock_now(hpet);
+	uint64_t counter = merged(counter_at(hpet, now), offset, value, size);
 
-	hpet->counter = is_running(hpet) ? counter - clock_ticks(hpet) : counter;
+	hpet->counter = is_running(hpet) ? counter - now / TICK_NS : counter;
 	for (unsigned int n = 0; n < HPET_TIMERS; n++) {
-		arm_locked(&hpet->timers[n], false);
+		arm_locked(&hpet->timers[n], now, false);
 	}
 }
 
@@ -341,7 +351,7 @@ static uint64_t register_read(struct hpet *hpet, uint64_t reg)
 	case REG_STATUS:
 		return hpet->status;
 	case REG_COUNTER:
-		return counter_now(hpet);
+		return counter_at(hpet, clock_now(hpet));
 	default:
 		return 0;
 	}

@@ -352,9 +352,10 @@ static void counter_control(struct pit_counter *c, uint8_t value, uint64_t now)
 
 /* ---- counter 0's interrupt ---- */
 
-static void arm_locked(struct pit *pit)
+/* @now: the moment of the whole operation, so that no rise can fall between two looks. */
+static void arm_locked(struct pit *pit, uint64_t now)
 {
-	uint64_t rise = counter_next_rise(&pit->counters[0], ticks_now(pit));
+	uint64_t rise = counter_next_rise(&pit->counters[0], now);
 	uint64_t soonest = machine_clock_now(pit->dev.env.clock) + MIN_PERIOD_NS;
 	uint64_t ns = ticks_to_ns(rise, PIT_HZ);
 
@@ -368,19 +369,19 @@ static void arm_locked(struct pit *pit)
 static void timer_fired(void *opaque)
 {
 	struct pit *pit = opaque;
-	struct pit_counter *c = &pit->counters[0];
+	uint64_t now = ticks_now(pit);
 
-	settle(c, ticks_now(pit));
+	settle(&pit->counters[0], now);
 	irq_set(&pit->dev.env.output, false);
 	irq_set(&pit->dev.env.output, true);
-	arm_locked(pit);
+	arm_locked(pit, now);
 }
 
 /* After a write: the output may have changed at once, and when it will rise next. */
-static void counter0_changed(struct pit *pit)
+static void counter0_changed(struct pit *pit, uint64_t now)
 {
-	irq_set(&pit->dev.env.output, counter_out(&pit->counters[0], ticks_now(pit)));
-	arm_locked(pit);
+	irq_set(&pit->dev.env.output, counter_out(&pit->counters[0], now));
+	arm_locked(pit, now);
 }
 
 /* ---- ports ---- */
@@ -435,7 +436,7 @@ static void pit_write(void *opaque, uint64_t offset, uint64_t value, unsigned in
 		counter_control(&pit->counters[n], (uint8_t)value, now);
 	}
 	if (n == 0) {
-		counter0_changed(pit);
+		counter0_changed(pit, now);
 	}
 }
 
@@ -443,15 +444,16 @@ static uint64_t port61_read(void *opaque, uint64_t offset, unsigned int size)
 {
 	struct pit *pit = opaque;
 	uint64_t now_ns = machine_clock_now(pit->dev.env.clock);
+	uint64_t now = ticks_from_ns(now_ns, PIT_HZ);
 	uint8_t value = pit->port61;
 
 	(void)offset;
 	(void)size;
-	settle(&pit->counters[2], ticks_now(pit));
+	settle(&pit->counters[2], now);
 	if (now_ns / REFRESH_HALF_PERIOD_NS & 1) {
 		value |= PORT61_REFRESH;
 	}
-	if (counter_out(&pit->counters[2], ticks_now(pit))) {
+	if (counter_out(&pit->counters[2], now)) {
 		value |= PORT61_OUT2;
 	}
 	return value;
@@ -517,7 +519,7 @@ static void pit_reset(struct device *dev, enum reset_kind kind)
 		};
 	}
 	pit->port61 = 0;
-	counter0_changed(pit);
+	counter0_changed(pit, ticks_now(pit));
 }
 
 /* ---- saved state ---- */
