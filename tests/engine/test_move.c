@@ -22,9 +22,9 @@ RIG_GUEST(code_ticks, "64",
 
 /* The same by the TSC deadline, armed by each interrupt anew. */
 RIG_GUEST(code_deadline, "64",
-	  "movl $0xfee00000, %ebx; movl $0x40041, 0x320(%rbx); xorl %r15d, %r15d; sti;"
-	  "1: rdtsc; shlq $32, %rdx; orq %rdx, %rax; addq $3000000, %rax; movq %rax, %rdx;"
-	  "shrq $32, %rdx; movl $0x6e0, %ecx; wrmsr; hlt; incq %r15; jmp 1b");
+	  "movl $0xfee00000, %ebx; movl $0x40041, 0x320(%rbx); xorl %r15d, %r15d;"
+	  "1: cli; rdtsc; shlq $32, %rdx; orq %rdx, %rax; addq $3000000, %rax; movq %rax, %rdx;"
+	  "shrq $32, %rdx; movl $0x6e0, %ecx; wrmsr; sti; hlt; incq %r15; jmp 1b");
 
 RIG_GUEST(code_tick, "64",
 	  "push %rax; movb $0x41, %al; outb %al, $0x80; movl $0xfee000b0, %eax; movl $0, (%rax);"
