@@ -68,7 +68,8 @@ int lapic_pending(struct lapic *lapic)
 {
 	int vector = lapic_highest(lapic->irr);
 
-	if (vector < 0 || !lapic_software_enabled(lapic) ||
+	/* What has arrived stays deliverable when SVR.8 is cleared (SDM vol. 3, 11.4.7.2). */
+	if (vector < 0 || !lapic_enabled(lapic) ||
 	    ((uint32_t)vector & 0xf0) <= (lapic_ppr(lapic) & 0xf0)) {
 		return -1;
 	}

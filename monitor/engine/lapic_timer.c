@@ -164,6 +164,8 @@ uint32_t lapic_timer_current(struct lapic *lapic)
 		    timer_mode(lapic) == TIMER_PERIODIC) {
 			current = lapic->timer_initial;
 		}
+		/* A period below the shortest one takes longer than it counts. */
+		current = MIN(current, lapic->timer_initial);
 	}
 	pthread_mutex_unlock(&lapic->timer_lock);
 	return current;

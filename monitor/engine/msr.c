@@ -52,7 +52,7 @@ const struct msr_info msr_saved[] = {
 	{ MSR_MCG_CTL, MSR_ANY, "mcg_ctl", 0 },
 	MC_BANK(0), MC_BANK(1), MC_BANK(2), MC_BANK(3),
 	{ MSR_AMD_SYSCFG, MSR_AMD, "amd_syscfg", 0 },
-	{ MSR_AMD_HWCR, MSR_AMD, "amd_hwcr", 0 },
+	{ MSR_AMD_HWCR, MSR_AMD, "amd_hwcr", MSR_AMD_HWCR_RESET },
 	{ MSR_AMD_DE_CFG, MSR_AMD, "amd_de_cfg", 0 },
 	{ MSR_KVM_WALL_CLOCK, MSR_ANY, "kvm_wall_clock", 0 },
 	{ MSR_KVM_SYSTEM_TIME, MSR_ANY, "kvm_system_time", 0 },

@@ -21,6 +21,13 @@ void soft_debug_trap(struct softcpu *cpu, uint64_t bits)
 	cpu->pending_db |= bits;
 }
 
+bool soft_steps_branches(const struct softcpu *cpu)
+{
+	const uint64_t *debugctl = soft_msr_slot((struct softcpu *)cpu, MSR_DEBUGCTL);
+
+	return debugctl && (*debugctl & DEBUGCTL_BTF);
+}
+
 void soft_check_io_breakpoints(struct softcpu *cpu, uint16_t port, unsigned int size)
 {
 	static const uint8_t lengths[4] = { 1, 2, 8, 4 };

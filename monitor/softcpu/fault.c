@@ -85,7 +85,12 @@ static bool combine_exceptions(struct softcpu *cpu)
 static void prepare_flags(struct softcpu *cpu)
 {
 	if (cpu->fault_vector == SOFT_DB) {
+		uint64_t *debugctl = soft_msr_slot(cpu, MSR_DEBUGCTL);
+
 		cpu->dr7 &= ~DR7_GD;
+		if (debugctl) {
+			*debugctl &= ~(DEBUGCTL_LBR | DEBUGCTL_BTF);
+		}
 	} else {
 		cpu->rflags |= FLAG_RF;
 	}

@@ -11,9 +11,6 @@
 
 #include "softcpu/system.h"
 
-/* DEBUGCTL: LBR and BTF, SDM vol. 3, 17.4.1. */
-#define DEBUGCTL_WRITABLE 3
-
 /**
  * struct msr_constant - a range that reads as @value; writes do nothing
  *
@@ -236,7 +233,7 @@ static bool value_valid(struct softcpu *cpu, uint32_t index, uint64_t value)
 	case MSR_MTRR_FIX4K_C0000 ... MSR_MTRR_FIX4K_C0000 + 7: return fixed_mtrr_valid(value);
 	case MSR_MTRR_PHYS_BASE0 ... MSR_MTRR_PHYS_BASE0 + 2 * MSR_MTRR_RANGES - 1:
 		return range_mtrr_valid(cpu, index, value);
-	case MSR_DEBUGCTL: return !(value & ~(uint64_t)DEBUGCTL_WRITABLE);
+	case MSR_DEBUGCTL: return !(value & ~(DEBUGCTL_LBR | DEBUGCTL_BTF));
 	case MSR_SPEC_CTRL: return !(value & ~UINT64_C(7));
 	case MSR_MCG_CTL: return value == 0 || value == UINT64_MAX;
 	case MSR_MCG_STATUS: return !(value & ~UINT64_C(7));

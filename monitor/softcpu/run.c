@@ -289,18 +289,10 @@ void soft_leave(struct softcpu *cpu, uint64_t rip, void **link)
 	cpu->blocks->link = link;
 }
 
-/* Their delivery clears TF and with it the trap that was to follow. */
-static bool is_software_interrupt(const struct soft_block *block)
+/* With DEBUGCTL.BTF, TF traps only after a branch was taken (SDM vol. 3, 17.4.2). */
+static bool is_step_over(const struct softcpu *cpu, uint64_t from, unsigned int length)
 {
-	switch (block->ops[0].mnemonic) {
-	case ZYDIS_MNEMONIC_INT:
-	case ZYDIS_MNEMONIC_INT1:
-	case ZYDIS_MNEMONIC_INT3:
-	case ZYDIS_MNEMONIC_INTO:
-		return true;
-	default:
-		return false;
-	}
+	return (cpu->rip == from || cpu->rip == from + length) && soft_steps_branches(cpu);
 }
 
 /* Blocks until something needs attention. */
@@ -313,13 +305,15 @@ static void run_blocks(struct softcpu *cpu)
 	soft_flags_scatter(cpu);
 	do {
 		const struct soft_block *block = soft_block_find(cpu);
+		unsigned int length = block->ops[0].length;
+		uint64_t from = cpu->rip;
 
 		cpu->synced = false;
-		soft_enter_block(cpu, block, cpu->rip);
+		soft_enter_block(cpu, block, from);
 		cpu->rflags = soft_flags_gather(cpu);
 		cpu->synced = true;
 		cpu->op = NULL;
-		if (single && is_software_interrupt(block)) {
+		if (cpu->stepping && is_step_over(cpu, from, length)) {
 			cpu->stepping = false;
 		}
 	} while (!cpu->attention && !single &&

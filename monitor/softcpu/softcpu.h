@@ -431,6 +431,9 @@ int soft_interrupt_vector(struct softcpu *cpu);
 /** soft_interrupt_pending() - (interrupt.c) whether it would return one; for HLT. */
 bool soft_interrupt_pending(struct softcpu *cpu);
 
+/** soft_steps_branches() - (debug.c) whether DEBUGCTL.BTF is set. */
+bool soft_steps_branches(const struct softcpu *cpu);
+
 /** soft_check_io() - (system.c) raise #GP where IOPL and the TSS's bitmap forbid the port. */
 void soft_check_io(struct softcpu *cpu, uint16_t port, unsigned int size);
 

@@ -51,6 +51,8 @@ struct soft_insn;
 #define DR6_BT BIT(15)
 #define DR6_FIXED 0xffff0ff0
 #define DR6_WRITABLE 0xe00f
+#define DEBUGCTL_LBR BIT(0)
+#define DEBUGCTL_BTF BIT(1)
 #define DR7_LOCAL 0x155 /* L0-L3 and LE */
 #define DR7_GD BIT(13)
 #define DR7_FIXED 0x400

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Engine table: faults and their error codes, segmentation, paging with accessed and dirty bits, far
- * transfers, task switches, system registers, interrupts, debugging, x87 and SSE rounding.
+ * Engine table: faults and their error codes, segmentation, paging with accessed and dirty
+ * bits, far transfers, task switches, system registers, interrupts, debugging, x87 and SSE
+ * rounding.
  */
 
 #define TABLE_FILE system

@@ -153,6 +153,7 @@ static void test_nmi(void **state)
 GUEST_CODE(set_tf, 32, "push 0x102; popfd; nop; nop");
 GUEST_CODE(tf_int, 32, "push 0x102; popfd; int 0x40");
 GUEST_CODE(tf_mov_ss, 32, "mov eax, ss; push 0x102; popfd; mov ss, eax; nop; nop");
+GUEST_CODE(into_step, 32, "push 0x102; popfd; into; nop");
 GUEST_CODE(icebp, 32, ".byte 0xf1");
 GUEST_CODE(general_detect, 32, "mov eax, dr0");
 
@@ -173,6 +174,11 @@ static void test_single_step(void **state)
 	GUEST_EXECUTE(g, tf_int);
 	assert_int_equal(g->trap.vector, GUEST_END_VECTOR);
 	assert_int_equal(g->trap.rflags & FLAG_TF, FLAG_TF);
+	/* INTO that is not taken is an instruction like any. */
+	guest_protected(g, 0);
+	GUEST_EXECUTE(g, into_step);
+	assert_int_equal(g->trap.vector, 1);
+	assert_int_equal(g->trap.rip, GUEST_CODE_ADDR + 7);
 	/* MOV SS holds the trap back until after the next instruction. */
 	guest_protected(g, 0);
 	GUEST_EXECUTE(g, tf_mov_ss);
@@ -193,6 +199,26 @@ static void test_single_step(void **state)
 	assert_int_equal(g->trap.rflags, 2 | FLAG_RF);
 	assert_int_equal(g->state->dr6, 0xffff2ff0);
 	assert_int_equal(g->state->dr7, 0x400);
+}
+
+GUEST_CODE(branch_step, 32, "mov ecx, 0x1d9; mov eax, 2; xor edx, edx; wrmsr; push 0x102; "
+			    "popfd; nop; nop; jmp 1f; nop; 1: nop");
+
+/* DEBUGCTL.BTF: only taken branches are stepped, and #DB clears it. */
+static void test_branch_step(void **state)
+{
+	struct guest *g = *state;
+
+	guest_protected(g, 0);
+	GUEST_EXECUTE(g, branch_step);
+	assert_int_equal(g->trap.vector, 1);
+	assert_int_equal(g->trap.rip, GUEST_CODE_ADDR + 25);
+	assert_int_equal(g->state->dr6, 0xffff4ff0);
+	for (uint32_t i = 0; i < g->state->msr_count; i++) {
+		if (g->state->msrs[i].index == MSR_DEBUGCTL) {
+			assert_int_equal(g->state->msrs[i].value, 0);
+		}
+	}
 }
 
 GUEST_CODE(breakpoint_data, 32, "mov eax, [0xc004]; mov [0xc004], eax; nop");
@@ -457,6 +483,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_nmi, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_single_step, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_breakpoints, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_branch_step, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_halt_sleeps, setup, teardown),
 		cmocka_unit_test(test_startup),
 		cmocka_unit_test_setup_teardown(test_init_of_bsp, setup, teardown),

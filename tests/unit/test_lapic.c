@@ -326,7 +326,9 @@ static void test_software_disable_masks_lvt(void **state)
 	struct lapic *lapic = f->lapic[0];
 
 	lapic_write(lapic, 0x320, 0x20040);
+	message(f, 0, false, 0x45);
 	lapic_write(lapic, 0xf0, 0xff);
+	assert_int_equal(lapic_pending(lapic), 0x45); /* what had arrived stays */
 	assert_int_equal(lapic_read(lapic, 0x320), 0x30040);
 	lapic_write(lapic, 0x320, 0x20040); /* the mask cannot be cleared now */
 	assert_int_equal(lapic_read(lapic, 0x320), 0x30040);

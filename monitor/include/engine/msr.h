@@ -129,6 +129,8 @@ enum msr_index {
 #define MSR_PAT_RESET UINT64_C(0x0007040600070406)
 /* Fast strings; BTS and PEBS unavailable. */
 #define MSR_MISC_ENABLE_RESET (BIT(0) | BIT(11) | BIT(12))
+/* TscFreqSel: the TSC counts at the P0 frequency. */
+#define MSR_AMD_HWCR_RESET BIT(24)
 /* What a hypervisor's guest is told as microcode revision, by either vendor's convention. */
 #define MSR_UCODE_REV_INTEL UINT64_C(0x100000000)
 #define MSR_UCODE_REV_AMD UINT64_C(0x01000065)
