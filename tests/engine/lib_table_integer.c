@@ -21,7 +21,7 @@
 	LONG3(undefined, #op " r10, 0x7fffffff");                                                  \
 	LONG3(undefined, #op " byte ptr [rbx], al");                                               \
 	LONG3(undefined, #op " word ptr [rbx + 8], dx");                                           \
-	LONG3(undefined, #op " dword ptr [rbx + rsi * 1 - 0xc105], edx");                               \
+	LONG3(undefined, #op " dword ptr [rbx + rsi - 0xc105], edx");                              \
 	LONG3(undefined, #op " qword ptr [rsi + 0x41], r12");                                      \
 	LONG3(undefined, #op " dword ptr [rdi], 0x12345678");                                      \
 	PROT0(undefined, #op " eax, edx");                                                         \
