@@ -478,6 +478,12 @@ const struct cpu_model *machine_cpu_model(struct machine *machine)
 	return &machine->model;
 }
 
+int machine_adopt_cpu_model(struct machine *machine, const struct cpu_model *saved,
+			    struct error *err)
+{
+	return cpu_model_adopt(&machine->model, saved, err);
+}
+
 int machine_for_each_device(struct machine *machine, int (*fn)(void *opaque, struct device *dev),
 			    void *opaque)
 {

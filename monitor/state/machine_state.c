@@ -5,9 +5,8 @@
  * first (devices remap it), then the clock (timers refer to it), devices, and last the vCPUs, whose
  * local APICs look at the lines that the devices drive.
  *
- * The saved processor model must equal the one that this host builds from the same configuration:
- * a guest that has seen a feature must find it again. Engines share one model, so this holds
- * between them on one host.
+ * The machine goes on with the saved processor model, with the frequency of its TSC too: a guest
+ * that has seen a feature must find it again, so a host that lacks one refuses the state.
  */
 
 #include "state/machine_state.h"
@@ -27,40 +26,6 @@ static const struct state_field clock_fields[] = {
 	STATE_FIELDS_END,
 };
 static const struct state_table clock_table = { .version = 1, .fields = clock_fields };
-
-/* struct model_state - what of the processor model must be the same. */
-struct model_state {
-	struct cpuid_entry leaves[CPU_MODEL_MAX_LEAVES];
-	uint32_t leaf_count;
-	uint64_t tsc_hz;
-};
-
-static const struct state_field leaf_fields[] = {
-	STATE_FIELD(struct cpuid_entry, leaf),	       STATE_FIELD(struct cpuid_entry, subleaf),
-	STATE_FIELD_BOOL(struct cpuid_entry, indexed), STATE_FIELD(struct cpuid_entry, eax),
-	STATE_FIELD(struct cpuid_entry, ebx),	       STATE_FIELD(struct cpuid_entry, ecx),
-	STATE_FIELD(struct cpuid_entry, edx),	       STATE_FIELDS_END,
-};
-static const struct state_table leaf_table = { .version = 1, .fields = leaf_fields };
-static const struct state_field model_fields[] = {
-	STATE_FIELD(struct model_state, leaf_count),
-	STATE_FIELD(struct model_state, tsc_hz),
-	STATE_FIELD_STRUCT(struct model_state, leaves, CPU_MODEL_MAX_LEAVES, &leaf_table),
-	STATE_FIELDS_END,
-};
-static const struct state_table model_table = { .version = 1, .fields = model_fields };
-
-static void get_model(struct machine *machine, struct model_state *ret)
-{
-	const struct cpu_model *model = machine_cpu_model(machine);
-
-	memset(ret, 0, sizeof(*ret));
-	for (unsigned int i = 0; i < model->leaf_count; i++) {
-		ret->leaves[i] = model->leaves[i];
-	}
-	ret->leaf_count = model->leaf_count;
-	ret->tsc_hz = model->tsc_hz;
-}
 
 /* ------- saving ------- */
 
@@ -107,12 +72,11 @@ static void save_key(void *opaque, const char *path, const char *text)
 
 static int save_cpus(struct machine *machine, struct state_writer *writer, struct error *err)
 {
+	struct cpu_model model = *machine_cpu_model(machine);
 	struct engine *engine = machine_engine(machine);
-	struct model_state model;
 	int ret;
 
-	get_model(machine, &model);
-	ret = state_write_section(writer, "cpu-model", 0, &model_table, &model, err);
+	ret = state_write_section(writer, "cpu-model", 0, &cpu_model_state_table, &model, err);
 	for (unsigned int i = 0; ret == 0 && i < engine->vcpu_count; i++) {
 		char path[16];
 
@@ -230,22 +194,21 @@ static void load_region(void *opaque, struct mem_region *region)
 	}
 }
 
-static int check_model(struct machine *machine, struct state_reader *reader, const char *file,
-		       struct error *err)
+static int load_model(struct machine *machine, struct state_reader *reader, const char *file,
+		      struct error *err)
 {
-	struct model_state *saved = calloc(2, sizeof(*saved));
+	struct cpu_model *saved = calloc(1, sizeof(*saved));
 	int ret;
 
 	if (!saved) {
 		return error_set(err, ENOMEM, "no memory to load '%s'", file);
 	}
-	get_model(machine, &saved[1]);
-	ret = state_read_section(reader, "cpu-model", 0, &model_table, &saved[0], err);
-	if (ret == 0 && memcmp(&saved[0], &saved[1], sizeof(*saved))) {
-		ret = error_set(err, ENOTSUP,
-				"'%s' was saved with another processor than this host offers; "
-				"load it on a host like the one it comes from",
-				file);
+	ret = state_read_section(reader, "cpu-model", 0, &cpu_model_state_table, saved, err);
+	if (ret == 0) {
+		ret = machine_adopt_cpu_model(machine, saved, err);
+		if (ret < 0) {
+			error_prefix(err, "'%s'", file);
+		}
 	}
 	free(saved);
 	return ret;
@@ -273,7 +236,7 @@ static int load_all(struct machine *machine, struct state_reader *reader, const 
 	struct clock_state clock;
 	int ret;
 
-	ret = check_model(machine, reader, file, err);
+	ret = load_model(machine, reader, file, err);
 	if (ret < 0) {
 		return ret;
 	}

@@ -103,6 +103,11 @@ struct display *machine_display(struct machine *machine);
 struct input_router *machine_input(struct machine *machine);
 const struct cpu_model *machine_cpu_model(struct machine *machine);
 
+/** machine_adopt_cpu_model() - cpu_model_adopt() for a machine that has not run yet, before its
+ *  vCPUs' states are loaded. */
+int machine_adopt_cpu_model(struct machine *machine, const struct cpu_model *saved,
+			    struct error *err);
+
 /** machine_for_each_device() - in the order of their creation; stops at the first negative return,
  *  which it gives back. */
 int machine_for_each_device(struct machine *machine, int (*fn)(void *opaque, struct device *dev),
