@@ -4,8 +4,9 @@
  * and WRITE DATA, READ TRACK, VERIFY, FORMAT TRACK.
  *
  * A command works on the sectors of one side at a time, in one request: from the first sector
- * wanted to the last one (EOT). The DMA controller's terminal count ends it earlier; without DMA nothing
- * does, and the command ends with "end of cylinder", as on PCs, whose TC pin belongs to DMA.
+ * wanted to the last one (EOT). The DMA controller's terminal count ends it earlier; without DMA
+ * nothing does, and the command ends with "end of cylinder", as on PCs, whose TC pin belongs to
+ * DMA.
  */
 
 #include "floppy.h"
