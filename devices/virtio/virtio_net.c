@@ -427,26 +427,10 @@ static void net_get_config(struct virtio_device *vdev, uint8_t *ret_config)
 
 /* ------- life ------- */
 
-/** set_mac_default() - the address configured, or one made from the adapter's path. */
-static void set_mac_default(struct virtio_net *net)
-{
-	const struct device *dev = &net->vdev.pci.dev;
-	uint32_t hash = 0x811c9dc5;
-
-	if (config_get_mac(&dev->env.config, "mac", net->mac)) {
-		return;
-	}
-	for (const char *c = dev->path; *c; c++) {
-		hash = (hash ^ (uint8_t)*c) * 0x01000193;
-	}
-	memcpy(net->mac, "\x52\x54\x00", 3);
-	memcpy(net->mac + 3, &hash, 3);
-}
-
 /** set_defaults() - what the driver finds after a reset: its own address, and all frames. */
 static void set_defaults(struct virtio_net *net)
 {
-	set_mac_default(net);
+	net_mac_address(&net->vdev.pci.dev.env.config, net->mac);
 	net->rx_modes = BIT(RX_PROMISC);
 	memset(&net->unicast, 0, sizeof(net->unicast));
 	memset(&net->multicast, 0, sizeof(net->multicast));

@@ -110,6 +110,31 @@ uint64_t net_queue_used(struct net_queue *queue)
 	return used;
 }
 
+/* FNV-1a */
+static uint32_t hash_text(uint32_t hash, const char *text)
+{
+	for (; *text; text++) {
+		hash = (hash ^ (uint8_t)*text) * 0x01000193;
+	}
+	return hash;
+}
+
+void net_mac_address(const struct config_view *config, uint8_t ret_mac[6])
+{
+	const char *name = NULL;
+	uint32_t hash = 0x811c9dc5;
+
+	if (config_get_mac(config, "mac", ret_mac)) {
+		return;
+	}
+	if (config_get_text(config->tree, "name", &name, NULL) == 0 && name) {
+		hash = hash_text(hash, name);
+	}
+	hash = hash_text(hash, config->prefix);
+	memcpy(ret_mac, "\x52\x54\x00", 3); /* locally administered */
+	memcpy(ret_mac + 3, &hash, 3);
+}
+
 int net_backend_create(const struct config_view *config, struct event_loop *loop,
 		       struct net_backend **ret_backend, struct error *err)
 {

@@ -72,6 +72,14 @@ void net_backend_destroy(struct net_backend *backend);
  *  from a callback, nor with a lock held that a callback takes. */
 void net_backend_set_client(struct net_backend *backend, const struct net_client *client);
 
+/**
+ * net_mac_address() - the Ethernet address of the adapter with the keys at @config
+ *
+ * Its key "mac"; where that is not set, one that is made from the machine's name and the adapter's
+ * place in the tree, so that it stays the same from run to run.
+ */
+void net_mac_address(const struct config_view *config, uint8_t ret_mac[6]);
+
 static inline void net_backend_send(struct net_backend *backend, const struct iovec *iov,
 				    unsigned int count)
 {
