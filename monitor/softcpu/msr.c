@@ -361,7 +361,9 @@ bool soft_read_msr(struct softcpu *cpu, uint32_t index, uint64_t *ret_value)
 		if (read_listed(cpu, index, ret_value)) {
 			return true;
 		}
-		log_debug(LOG_AREA_CPU, "cpu %u: RDMSR 0x%x: no such register", cpu->index, index);
+		if (log_limit_pass(&cpu->msr_errors)) {
+			log_info(LOG_AREA_CPU, "cpu %u: RDMSR of 0x%x: #GP", cpu->index, index);
+		}
 		return false;
 	}
 }
@@ -444,8 +446,10 @@ bool soft_write_msr(struct softcpu *cpu, uint32_t index, uint64_t value)
 		if (write_listed(cpu, index, value)) {
 			return true;
 		}
-		log_debug(LOG_AREA_CPU, "cpu %u: WRMSR 0x%x of 0x%llx refused", cpu->index, index,
-			  (unsigned long long)value);
+		if (log_limit_pass(&cpu->msr_errors)) {
+			log_info(LOG_AREA_CPU, "cpu %u: WRMSR of 0x%llx to 0x%x: #GP", cpu->index,
+				 (unsigned long long)value, index);
+		}
 		return false;
 	}
 }

@@ -278,6 +278,7 @@ struct softcpu {
 	const struct engine_env *env;
 	struct vcpu *vcpu;
 	uint64_t counters[16];
+	struct log_limit msr_errors; /* budget of log lines for MSRs that do not exist */
 };
 
 /* ------- exceptions (fault.c) ------- */
