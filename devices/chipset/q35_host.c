@@ -9,6 +9,10 @@
  * "read ROM, write RAM", which slots cannot express, is an I/O region below them, so code does not
  * run from such a segment (the BIOSes that copy themselves this way run from the ROM below 4 GiB).
  *
+ * A reset shows the ROM again, but not the one that ends S3: SeaBIOS resumes from its shadow. It
+ * also sets PCIEXBAR up again through the very window that this closes on its first write (0), so
+ * from there on the register is read-only, as if firmware had locked it.
+ *
  * Left out: system management mode (SMRAM is locked off from the start, and ICH9's SMI_EN tells
  * firmware that it is set up), graphics, memory controller timing, DMI and the egress port.
  */
@@ -48,12 +52,16 @@
 /**
  * struct q35_host - the bridge
  * @shown: how each segment is mapped now (PAM_* bits), or 0xff
+ * @pciexbar: what @ecam_shown was made of
+ * @locked: PCIEXBAR cannot be changed
  */
 struct q35_host {
 	struct pci_device pci;
 	struct mem_region *ram;
 	struct mem_region *bios;
 	uint8_t shown[SEGMENTS];
+	uint64_t pciexbar;
+	bool locked;
 	uint64_t ecam_shown;
 	struct io_region behind;
 };
@@ -204,6 +212,7 @@ static void update_ecam(struct q35_host *host)
 	unsigned int buses = 0;
 	uint64_t base = 0;
 
+	host->pciexbar = value;
 	if (value & PCIEXBAR_ENABLE && shift) {
 		base = ALIGN_DOWN(value & ~UINT64_C(7), BIT(shift));
 		buses = BIT(shift) >> 20;
@@ -287,12 +296,33 @@ static void q35_destroy(struct device *dev)
 	pci_bus_set_ecam(host->pci.bus, 0, 0);
 }
 
+static void set_locked(struct q35_host *host, bool locked)
+{
+	host->locked = locked;
+	store_le64(host->pci.writable + PCIEXBAR, locked ? 0 : PCIEXBAR_WRITABLE);
+}
+
+/* The PCI layer has cleared the registers, but what is shown says what they were. */
+static void restore_pam(struct q35_host *host)
+{
+	uint8_t *pam = host->pci.config + PAM0;
+
+	for (unsigned int n = 0; n < SEGMENTS - 1; n++) {
+		pam[1 + n / 2] |= (host->shown[n] & 3) << (n % 2 ? 4 : 0);
+	}
+	pam[0] = (host->shown[SEGMENTS - 1] & 3) << 4;
+}
+
 static void q35_reset(struct device *dev, enum reset_kind kind)
 {
 	struct q35_host *host = q35_from_device(dev);
+	bool wake = kind == RESET_WAKE;
 
-	(void)kind;
-	store_le64(host->pci.config + PCIEXBAR, Q35_ECAM_BASE);
+	if (wake && host->ram) {
+		restore_pam(host);
+	}
+	set_locked(host, wake);
+	store_le64(host->pci.config + PCIEXBAR, wake ? host->pciexbar : Q35_ECAM_BASE);
 	update_ecam(host);
 	update_segments(host);
 }
@@ -311,13 +341,15 @@ static int q35_post_load(void *base, struct error *err)
 	    load_le64(host->pci.config + PCIEXBAR) & ~PCIEXBAR_WRITABLE) {
 		return error_set(err, EINVAL, "a host bridge that this one cannot become");
 	}
+	set_locked(host, host->locked);
 	update_ecam(host);
 	update_segments(host);
 	return 0;
 }
 
-/* Everything that the guest can change lies in configuration space. */
+/* All else that the guest can change lies in configuration space. */
 static const struct state_field q35_fields[] = {
+	STATE_FIELD_BOOL(struct q35_host, locked),
 	STATE_FIELDS_END,
 };
 

@@ -298,17 +298,19 @@ void machine_destroy(struct machine *machine)
 
 static int reset_device(void *opaque, struct device *dev)
 {
-	(void)opaque;
-	device_reset(dev, RESET_COLD);
+	const enum reset_kind *kind = opaque;
+
+	device_reset(dev, *kind);
 	return 0;
 }
 
 /* Everything to its power-on state and the firmware or kernel in place; vCPUs paused. */
 static int cold_reset(struct machine *machine, struct error *err)
 {
+	enum reset_kind kind = RESET_COLD;
 	int ret;
 
-	machine_for_each_device(machine, reset_device, NULL);
+	machine_for_each_device(machine, reset_device, &kind);
 	ret = vcpus_reset(machine->engine, err);
 	if (ret == 0) {
 		ret = firmware_enter(machine, err);
@@ -393,12 +395,13 @@ void machine_power_button(struct machine *machine)
 
 void machine_wake(struct machine *machine)
 {
+	enum reset_kind kind = RESET_WAKE;
 	struct error err = { 0 };
 
 	if (machine->status != MACHINE_SUSPENDED) {
 		return;
 	}
-	machine_for_each_device(machine, reset_device, NULL);
+	machine_for_each_device(machine, reset_device, &kind);
 	rtc_cmos_write(machine->rtc, CMOS_SHUTDOWN_STATUS, CMOS_SHUTDOWN_S3_RESUME);
 	if (vcpus_reset(machine->engine, &err) < 0) {
 		log_error(LOG_AREA_MACHINE, "cannot wake: %s", err.text);

@@ -146,6 +146,10 @@ static void test_segments(void **state)
 	assert_int_equal(peek(0xcbfff), 0x99);
 	pam(1, 0xff); /* reserved bits stay clear */
 	assert_int_equal(fake_pci_read(fm, host, 0x91, 1), 0x33);
+	device_reset(host, RESET_WAKE);
+	assert_int_equal(fake_pci_read(fm, host, 0x90, 4), 0x33133330);
+	assert_int_equal(fake_pci_read(fm, host, 0x94, 4) & 0xffffff, 0x013333);
+	assert_int_equal(peek(0xc0000), 0xc0);
 	device_reset(host, RESET_COLD);
 	assert_int_equal(peek(0xc0000), 0xff);
 	assert_int_equal(peek(0xf0000), 0xb0);
@@ -176,6 +180,12 @@ static void test_ecam(void **state)
 	fake_pci_write(fm, host, 0x60, 0xd4000005, 4);
 	assert_int_equal(fake_mmio_read(fm, 0xd0000000, 4), 0xffffffff);
 	assert_int_equal(fake_mmio_read(fm, 0xd4000000, 4), 0x29c08086);
+	device_reset(host, RESET_WAKE);
+	assert_int_equal(fake_mmio_read(fm, 0xd4000000, 4), 0x29c08086);
+	fake_pci_write(fm, host, 0x60, 0, 4); /* as SeaBIOS does, through the window itself */
+	assert_int_equal(fake_mmio_read(fm, 0xd4000000, 4), 0x29c08086);
+	device_reset(host, RESET_COLD);
+	assert_int_equal(fake_mmio_read(fm, 0xd4000000, 4), 0xffffffff);
 	fake_pci_write(fm, host, 0x60, 0xd4000007, 4);
 	assert_int_equal(fake_mmio_read(fm, 0xd4000000, 4), 0xffffffff);
 }
