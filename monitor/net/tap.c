@@ -6,8 +6,8 @@
  */
 
 #include <fcntl.h>
-#include <linux/if.h>
 #include <linux/if_tun.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -87,6 +87,13 @@ static int open_tap(const char *name, int *ret_fd, struct error *err)
 
 	if (strlen(name) >= sizeof(request.ifr_name)) {
 		return error_set(err, EINVAL, "'%s' is too long for an interface's name", name);
+	}
+	/* For root TUNSETIFF would make the interface, which nobody has configured. */
+	if (!if_nametoindex(name)) {
+		return error_set(err, ENODEV,
+				 "there is no TAP interface '%s'; make it with: "
+				 "ip tuntap add %s mode tap user $USER",
+				 name, name);
 	}
 	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
 	fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);

@@ -3,6 +3,7 @@
 """The host's end of a guest's network test, on 127.0.0.1.
 
 Usage: stream.py ports COUNT           prints free ports
+       stream.py hold FILE             listens at a port that it writes to FILE, for a minute
        stream.py serve BYTES OUT BACK  sends BYTES random bytes to who connects to port OUT, and
                                        compares with their first tenth what comes back at port BACK
        stream.py compare BYTES FILE    compares the file with what serve sends
@@ -31,6 +32,14 @@ def listen(port):
 def ports(count):
     servers = [listen(0) for _ in range(count)]
     print(*[server.getsockname()[1] for server in servers])
+    return 0
+
+
+def hold(path):
+    with listen(0) as server:
+        with open(path, 'w', encoding='ascii') as file:
+            file.write(f'{server.getsockname()[1]}\n')
+        time.sleep(60)
     return 0
 
 
@@ -97,6 +106,8 @@ def main():
     command, *rest = sys.argv[1:]
     if command == 'ports':
         return ports(int(rest[0]))
+    if command == 'hold':
+        return hold(rest[0])
     if command == 'serve':
         return serve(*map(int, rest))
     if command == 'compare':
