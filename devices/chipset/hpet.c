@@ -361,7 +361,6 @@ static uint64_t hpet_read(void *opaque, uint64_t offset, unsigned int size)
 {
 	uint64_t value = register_read(opaque, offset & ~UINT64_C(7));
 
-	(void)size;
 	return offset & 4 ? value >> 32 : value;
 }
 
@@ -451,7 +450,6 @@ static void hpet_reset(struct device *dev, enum reset_kind kind)
 {
 	struct hpet *hpet = hpet_from_device(dev);
 
-	(void)kind;
 	for (unsigned int n = 0; n < HPET_TIMERS; n++) {
 		struct hpet_timer *t = &hpet->timers[n];
 

@@ -234,7 +234,6 @@ static void update_config(struct ich9 *ich9)
 
 static void config_written(struct pci_device *pci, unsigned int offset, unsigned int size)
 {
-	(void)size;
 	if (offset >= PMBASE) {
 		update_config(container_of(pci, struct ich9, pci));
 	}
@@ -251,7 +250,6 @@ static uint64_t rcba_read(void *opaque, uint64_t offset, unsigned int size)
 {
 	struct ich9 *ich9 = opaque;
 
-	(void)size;
 	for (unsigned int i = 0; i < DIR_COUNT; i++) {
 		if (offset == dir_offsets[i]) {
 			return ich9->dir[i];
@@ -264,7 +262,6 @@ static void rcba_write(void *opaque, uint64_t offset, uint64_t value, unsigned i
 {
 	struct ich9 *ich9 = opaque;
 
-	(void)size;
 	pthread_mutex_lock(&ich9->route_lock);
 	for (unsigned int i = 0; i < DIR_COUNT; i++) {
 		if (offset == dir_offsets[i]) {
@@ -288,7 +285,6 @@ static uint64_t apm_read(void *opaque, uint64_t offset, unsigned int size)
 {
 	struct ich9 *ich9 = opaque;
 
-	(void)size;
 	return ich9->apm[offset];
 }
 
@@ -297,7 +293,6 @@ static void apm_write(void *opaque, uint64_t offset, uint64_t value, unsigned in
 {
 	struct ich9 *ich9 = opaque;
 
-	(void)size;
 	ich9->apm[offset] = (uint8_t)value;
 	if (offset == 0 && (value == APM_ACPI_ENABLE || value == APM_ACPI_DISABLE)) {
 		ich9_pm_set_sci_enable(&ich9->pm, value == APM_ACPI_ENABLE);
@@ -311,8 +306,6 @@ static uint64_t reset_read(void *opaque, uint64_t offset, unsigned int size)
 	struct ich9 *ich9 = opaque;
 	uint8_t value;
 
-	(void)offset;
-	(void)size;
 	pthread_mutex_lock(&ich9->pci.dev.lock);
 	value = ich9->reset_control;
 	pthread_mutex_unlock(&ich9->pci.dev.lock);
@@ -324,8 +317,6 @@ static void reset_write(void *opaque, uint64_t offset, uint64_t value, unsigned 
 	struct ich9 *ich9 = opaque;
 	struct power_sink *power = ich9->pci.dev.env.power;
 
-	(void)offset;
-	(void)size;
 	pthread_mutex_lock(&ich9->pci.dev.lock);
 	ich9->reset_control = value & RESET_KEPT;
 	if (value & RESET_CPU) {
@@ -453,7 +444,6 @@ static void ich9_reset(struct device *dev, enum reset_kind kind)
 {
 	struct ich9 *ich9 = ich9_from_device(dev);
 
-	(void)kind;
 	memset(ich9->pci.config + PIRQA_ROUTE, PIRQ_NOT_ROUTED, 4);
 	memset(ich9->pci.config + PIRQE_ROUTE, PIRQ_NOT_ROUTED, 4);
 	ich9->pci.config[SERIRQ_CONTROL] = 0x10;

@@ -232,8 +232,6 @@ static const struct io_ops pm_io = { .read = pm_read, .write = pm_write };
 
 static uint64_t timer_read(void *opaque, uint64_t offset, unsigned int size)
 {
-	(void)offset;
-	(void)size;
 	return (uint32_t)timer_ticks(opaque);
 }
 
@@ -241,8 +239,6 @@ static void timer_write(void *opaque, uint64_t offset, uint64_t value, unsigned 
 {
 	struct ich9_pm *pm = opaque;
 
-	(void)offset;
-	(void)size;
 	device_guest_error(pm->dev, "write of 0x%llx to the PM timer, which is read-only",
 			   (unsigned long long)value);
 }

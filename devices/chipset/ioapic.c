@@ -186,7 +186,6 @@ static uint64_t ioapic_read(void *opaque, uint64_t offset, unsigned int size)
 {
 	struct ioapic *ioapic = opaque;
 
-	(void)size;
 	switch (offset) {
 	case IOREGSEL:
 		return ioapic->select;
@@ -201,7 +200,6 @@ static void ioapic_write(void *opaque, uint64_t offset, uint64_t value, unsigned
 {
 	struct ioapic *ioapic = opaque;
 
-	(void)size;
 	switch (offset) {
 	case IOREGSEL:
 		ioapic->select = (uint8_t)value;
@@ -250,7 +248,6 @@ static void ioapic_reset(struct device *dev, enum reset_kind kind)
 {
 	struct ioapic *ioapic = ioapic_from_device(dev);
 
-	(void)kind;
 	ioapic->select = 0;
 	ioapic->id = 0;
 	for (unsigned int n = 0; n < IOAPIC_PINS; n++) {

@@ -299,25 +299,21 @@ static uint8_t controller_read(struct isa_dma *dma, unsigned int n, unsigned int
 
 static uint64_t first_read(void *opaque, uint64_t offset, unsigned int size)
 {
-	(void)size;
 	return controller_read(opaque, 0, offset);
 }
 
 static void first_write(void *opaque, uint64_t offset, uint64_t value, unsigned int size)
 {
-	(void)size;
 	controller_write(opaque, 0, offset, (uint8_t)value);
 }
 
 static uint64_t second_read(void *opaque, uint64_t offset, unsigned int size)
 {
-	(void)size;
 	return controller_read(opaque, 1, offset / 2);
 }
 
 static void second_write(void *opaque, uint64_t offset, uint64_t value, unsigned int size)
 {
-	(void)size;
 	controller_write(opaque, 1, offset / 2, (uint8_t)value);
 }
 
@@ -325,7 +321,6 @@ static uint64_t pages_read(void *opaque, uint64_t offset, unsigned int size)
 {
 	struct isa_dma *dma = opaque;
 
-	(void)size;
 	return dma->pages[offset];
 }
 
@@ -333,7 +328,6 @@ static void pages_write(void *opaque, uint64_t offset, uint64_t value, unsigned 
 {
 	struct isa_dma *dma = opaque;
 
-	(void)size;
 	dma->pages[offset] = (uint8_t)value;
 }
 
@@ -388,7 +382,6 @@ static void isa_dma_reset(struct device *dev, enum reset_kind kind)
 {
 	struct isa_dma *dma = isa_dma_from_device(dev);
 
-	(void)kind;
 	memset(dma->channels, 0, sizeof(dma->channels));
 	memset(dma->pages, 0, sizeof(dma->pages));
 	master_clear(dma, 0);

@@ -324,7 +324,6 @@ static uint64_t master_read(void *opaque, uint64_t offset, unsigned int size)
 {
 	struct pic *pic = opaque;
 
-	(void)size;
 	return chip_read(pic, &pic->chips[0], offset);
 }
 
@@ -332,7 +331,6 @@ static void master_write(void *opaque, uint64_t offset, uint64_t value, unsigned
 {
 	struct pic *pic = opaque;
 
-	(void)size;
 	chip_write(pic, &pic->chips[0], offset, (uint8_t)value);
 }
 
@@ -340,7 +338,6 @@ static uint64_t slave_read(void *opaque, uint64_t offset, unsigned int size)
 {
 	struct pic *pic = opaque;
 
-	(void)size;
 	return chip_read(pic, &pic->chips[1], offset);
 }
 
@@ -348,7 +345,6 @@ static void slave_write(void *opaque, uint64_t offset, uint64_t value, unsigned 
 {
 	struct pic *pic = opaque;
 
-	(void)size;
 	chip_write(pic, &pic->chips[1], offset, (uint8_t)value);
 }
 
@@ -356,7 +352,6 @@ static uint64_t elcr_read(void *opaque, uint64_t offset, unsigned int size)
 {
 	struct pic *pic = opaque;
 
-	(void)size;
 	return pic->chips[offset].elcr;
 }
 
@@ -367,7 +362,6 @@ static void elcr_write(void *opaque, uint64_t offset, uint64_t value, unsigned i
 	struct pic *pic = opaque;
 	struct pic_chip *chip = &pic->chips[offset];
 
-	(void)size;
 	chip->elcr = (uint8_t)value & changeable[offset];
 	chip->irr = (chip->irr & ~chip->elcr) | (chip->lines & chip->elcr);
 	update_locked(pic);
@@ -424,7 +418,6 @@ static void pic_reset(struct device *dev, enum reset_kind kind)
 {
 	struct pic *pic = pic_from_device(dev);
 
-	(void)kind;
 	for (size_t i = 0; i < ARRAY_SIZE(pic->chips); i++) {
 		pic->chips[i] = (struct pic_chip){ .lines = pic->chips[i].lines };
 	}

@@ -408,7 +408,6 @@ static uint64_t pit_read(void *opaque, uint64_t offset, unsigned int size)
 	struct pit *pit = opaque;
 	uint64_t now = ticks_now(pit);
 
-	(void)size;
 	if (offset == PIT_COUNTERS) {
 		return 0; /* the control word cannot be read */
 	}
@@ -422,7 +421,6 @@ static void pit_write(void *opaque, uint64_t offset, uint64_t value, unsigned in
 	uint64_t now = ticks_now(pit);
 	unsigned int n = offset;
 
-	(void)size;
 	for (unsigned int i = 0; i < PIT_COUNTERS; i++) {
 		settle(&pit->counters[i], now);
 	}
@@ -447,8 +445,6 @@ static uint64_t port61_read(void *opaque, uint64_t offset, unsigned int size)
 	uint64_t now = ticks_from_ns(now_ns, PIT_HZ);
 	uint8_t value = pit->port61;
 
-	(void)offset;
-	(void)size;
 	settle(&pit->counters[2], now);
 	if (now_ns / REFRESH_HALF_PERIOD_NS & 1) {
 		value |= PORT61_REFRESH;
@@ -463,8 +459,6 @@ static void port61_write(void *opaque, uint64_t offset, uint64_t value, unsigned
 {
 	struct pit *pit = opaque;
 
-	(void)offset;
-	(void)size;
 	pit->port61 = value & PORT61_WRITABLE;
 	counter_set_gate(&pit->counters[2], value & PORT61_GATE2, ticks_now(pit));
 }
@@ -510,7 +504,6 @@ static void pit_reset(struct device *dev, enum reset_kind kind)
 {
 	struct pit *pit = pit_from_device(dev);
 
-	(void)kind;
 	for (unsigned int i = 0; i < PIT_COUNTERS; i++) {
 		pit->counters[i] = (struct pit_counter){
 			.count = 1,

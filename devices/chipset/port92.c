@@ -31,8 +31,6 @@ static uint64_t port92_read(void *opaque, uint64_t offset, unsigned int size)
 {
 	struct port92 *port = opaque;
 
-	(void)offset;
-	(void)size;
 	return port->value;
 }
 
@@ -42,8 +40,6 @@ static void port92_write(void *opaque, uint64_t offset, uint64_t value, unsigned
 	struct power_sink *power = port->dev.env.power;
 	bool reset = value & FAST_RESET && !(port->value & FAST_RESET);
 
-	(void)offset;
-	(void)size;
 	port->value = value & (FAST_RESET | A20);
 	if (reset) {
 		power->reset(power);
@@ -73,7 +69,6 @@ static void port92_destroy(struct device *dev)
 
 static void port92_reset(struct device *dev, enum reset_kind kind)
 {
-	(void)kind;
 	port92_from_device(dev)->value = A20;
 }
 

@@ -44,8 +44,6 @@ static uint64_t code_read(void *opaque, uint64_t offset, unsigned int size)
 {
 	struct post *post = opaque;
 
-	(void)offset;
-	(void)size;
 	return post->code;
 }
 
@@ -53,17 +51,12 @@ static void code_write(void *opaque, uint64_t offset, uint64_t value, unsigned i
 {
 	struct post *post = opaque;
 
-	(void)offset;
-	(void)size;
 	post->code = (uint8_t)value;
 	log_trace(LOG_AREA_DEVICE, "firmware: POST code 0x%02x", post->code);
 }
 
 static uint64_t text_read(void *opaque, uint64_t offset, unsigned int size)
 {
-	(void)opaque;
-	(void)offset;
-	(void)size;
 	return TEXT_PRESENT;
 }
 
@@ -73,8 +66,6 @@ static void text_write(void *opaque, uint64_t offset, uint64_t value, unsigned i
 	struct post *post = opaque;
 	char c = (char)value;
 
-	(void)offset;
-	(void)size;
 	if (!log_enabled(LOG_AREA_DEVICE, LOG_LEVEL_DEBUG)) {
 		return;
 	}
@@ -122,7 +113,6 @@ static void post_reset(struct device *dev, enum reset_kind kind)
 {
 	struct post *post = post_from_device(dev);
 
-	(void)kind;
 	flush_line(post);
 	post->code = 0;
 }

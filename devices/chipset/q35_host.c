@@ -163,7 +163,6 @@ static uint64_t behind_read(void *opaque, uint64_t offset, unsigned int size)
 	struct q35_host *host = opaque;
 	gpa_t gpa = SEGMENT_BASE + offset;
 
-	(void)size;
 	if (gpa < rom_start(host)) {
 		return 0xff;
 	}
@@ -176,7 +175,6 @@ static void behind_write(void *opaque, uint64_t offset, uint64_t value, unsigned
 	gpa_t gpa = SEGMENT_BASE + offset;
 	unsigned int n = MIN(offset / SEGMENT_SIZE, (uint64_t)SEGMENTS - 1);
 
-	(void)size;
 	if (host->ram && segment_wanted(host, n) == PAM_WRITE) {
 		host->ram->host[gpa] = (uint8_t)value;
 		mem_region_written(host->ram, gpa, 1);

@@ -460,7 +460,6 @@ static uint64_t rtc_read(void *opaque, uint64_t offset, unsigned int size)
 	struct rtc *rtc = opaque;
 	unsigned int bank = offset >> 1;
 
-	(void)size;
 	if (!(offset & 1)) {
 		return 0xff;
 	}
@@ -472,7 +471,6 @@ static void rtc_write(void *opaque, uint64_t offset, uint64_t value, unsigned in
 	struct rtc *rtc = opaque;
 	unsigned int bank = offset >> 1;
 
-	(void)size;
 	if (offset & 1) {
 		register_write(rtc, bank << 7 | rtc->index[bank], (uint8_t)value);
 	} else {
@@ -641,7 +639,6 @@ static void rtc_reset(struct device *dev, enum reset_kind kind)
 {
 	struct rtc *rtc = rtc_from_device(dev);
 
-	(void)kind;
 	look_locked(rtc);
 	rtc->cmos[RTC_B] &= ~B_INTERRUPTS;
 	rtc->cmos[RTC_C] = 0;

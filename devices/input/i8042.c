@@ -357,15 +357,11 @@ static void write_data(struct i8042 *ctl, uint8_t byte)
 
 static uint64_t data_port_read(void *opaque, uint64_t offset, unsigned int size)
 {
-	(void)offset;
-	(void)size;
 	return read_data(opaque);
 }
 
 static void data_port_write(void *opaque, uint64_t offset, uint64_t value, unsigned int size)
 {
-	(void)offset;
-	(void)size;
 	write_data(opaque, (uint8_t)value);
 }
 
@@ -374,8 +370,6 @@ static uint64_t status_port_read(void *opaque, uint64_t offset, unsigned int siz
 	struct i8042 *ctl = opaque;
 	uint8_t value = STATUS_UNLOCKED;
 
-	(void)offset;
-	(void)size;
 	value |= ctl->mode & MODE_SYSTEM ? STATUS_SYSTEM : 0;
 	value |= ctl->last_was_command ? STATUS_COMMAND : 0;
 	if (ctl->full) {
@@ -386,8 +380,6 @@ static uint64_t status_port_read(void *opaque, uint64_t offset, unsigned int siz
 
 static void command_port_write(void *opaque, uint64_t offset, uint64_t value, unsigned int size)
 {
-	(void)offset;
-	(void)size;
 	write_command(opaque, (uint8_t)value);
 }
 
@@ -489,7 +481,6 @@ static void i8042_reset(struct device *dev, enum reset_kind kind)
 {
 	struct i8042 *ctl = i8042_from_device(dev);
 
-	(void)kind;
 	ps2_keyboard_reset(&ctl->kbd);
 	ps2_mouse_reset(&ctl->mouse);
 	ctl->kbd.port.last = 0;

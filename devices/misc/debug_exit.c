@@ -27,9 +27,6 @@ static struct debug_exit *debug_exit_from_device(struct device *dev)
 
 static uint64_t debug_exit_read(void *opaque, uint64_t offset, unsigned int size)
 {
-	(void)opaque;
-	(void)offset;
-	(void)size;
 	return 0;
 }
 
@@ -39,8 +36,6 @@ static void debug_exit_write(void *opaque, uint64_t offset, uint64_t value, unsi
 	struct debug_exit *debug = opaque;
 	struct power_sink *power = debug->dev.env.power;
 
-	(void)offset;
-	(void)size;
 	power->exit_status(power, (int)((value << 1 | 1) & 0xff));
 }
 
@@ -68,8 +63,6 @@ static void debug_exit_destroy(struct device *dev)
 
 static void debug_exit_reset(struct device *dev, enum reset_kind kind)
 {
-	(void)dev;
-	(void)kind;
 }
 
 /* Empty: the device is a wire. */

@@ -330,7 +330,6 @@ static void fw_cfg_reset(struct device *dev, enum reset_kind kind)
 {
 	struct fw_cfg *cfg = fw_cfg_from_device(dev);
 
-	(void)kind;
 	select_item(cfg, 0);
 	cfg->dma_address = 0;
 }

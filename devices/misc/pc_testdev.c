@@ -70,9 +70,6 @@ static void register_write(void *opaque, uint64_t offset, uint64_t value, unsign
 
 static uint64_t zero_read(void *opaque, uint64_t offset, unsigned int size)
 {
-	(void)opaque;
-	(void)offset;
-	(void)size;
 	return 0;
 }
 
@@ -83,8 +80,6 @@ static void flush_write(void *opaque, uint64_t offset, uint64_t value, unsigned 
 	gpa_t page = ALIGN_DOWN(value, GUEST_PAGE_SIZE);
 	struct mem_slot slot;
 
-	(void)offset;
-	(void)size;
 	if (!guest_memory_find(memory, page, &slot)) {
 		device_guest_error(&test->dev, "flush of 0x%llx, which is no memory",
 				   (unsigned long long)page);
@@ -101,7 +96,6 @@ static void irqs_write(void *opaque, uint64_t offset, uint64_t value, unsigned i
 {
 	struct pc_testdev *test = opaque;
 
-	(void)size;
 	irq_set(&test->dev.env.irqs[offset], value != 0);
 }
 
@@ -184,7 +178,6 @@ static void pc_testdev_reset(struct device *dev, enum reset_kind kind)
 {
 	struct pc_testdev *test = pc_testdev_from_device(dev);
 
-	(void)kind;
 	memset(test->data, 0, sizeof(test->data));
 	memset(test->iomem, 0, sizeof(test->iomem));
 	for (unsigned int n = 0; n < IRQS; n++) {

@@ -317,7 +317,6 @@ static uint64_t uart_read(void *opaque, uint64_t offset, unsigned int size)
 {
 	struct uart *uart = opaque;
 
-	(void)size;
 	if (offset <= REG_IER && uart->lcr & LCR_DLAB) {
 		return uart->divisor[offset];
 	}
@@ -354,7 +353,6 @@ static void uart_write(void *opaque, uint64_t offset, uint64_t value, unsigned i
 {
 	struct uart *uart = opaque;
 
-	(void)size;
 	if (offset <= REG_IER && uart->lcr & LCR_DLAB) {
 		uart->divisor[offset] = (uint8_t)value;
 		return;
@@ -486,7 +484,6 @@ static void uart_reset(struct device *dev, enum reset_kind kind)
 {
 	struct uart *uart = uart_from_device(dev);
 
-	(void)kind;
 	uart->divisor[0] = 12;
 	uart->divisor[1] = 0;
 	uart->ier = 0;

@@ -12,14 +12,11 @@
 
 static size_t none_write(struct char_backend *backend, const uint8_t *data, size_t size)
 {
-	(void)backend;
-	(void)data;
 	return size;
 }
 
 static void none_ready(struct char_backend *backend)
 {
-	(void)backend;
 }
 
 static void none_destroy(struct char_backend *backend)

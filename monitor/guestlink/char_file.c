@@ -25,7 +25,6 @@ static size_t file_write(struct char_backend *backend, const uint8_t *data, size
 
 static void file_ready(struct char_backend *backend)
 {
-	(void)backend;
 }
 
 static void file_destroy(struct char_backend *backend)

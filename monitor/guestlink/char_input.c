@@ -62,7 +62,6 @@ static void on_readable(void *opaque, int fd, unsigned int events)
 {
 	struct char_input *in = opaque;
 
-	(void)fd;
 	if (events & EVENT_HANGUP) {
 		/* It would be reported again and again; what is still unread can be read as from a
 		 * file. */

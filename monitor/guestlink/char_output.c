@@ -78,8 +78,6 @@ static void on_writable(void *opaque, int fd, unsigned int events)
 {
 	struct char_output *out = opaque;
 
-	(void)fd;
-	(void)events;
 	/* Watched only while it is full: one whose reader has gone reports that for ever. */
 	event_source_remove(out->source);
 	out->source = NULL;

@@ -56,7 +56,6 @@ static void on_connect(void *opaque, int fd, unsigned int events)
 	struct char_unix *un = opaque;
 	int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-	(void)events;
 	if (client < 0) {
 		return;
 	}
