@@ -43,6 +43,8 @@ struct event_loop {
 	struct list dead;
 	struct list tasks;
 	size_t task_count;
+	struct event_source *calling; /* whose callback runs now; under lock */
+	pthread_cond_t called;	      /* it has returned */
 };
 
 static void wake(struct event_loop *loop)
@@ -80,6 +82,7 @@ int event_loop_create(struct event_loop **ret_loop, struct error *err)
 		goto out_close_wake;
 	}
 	pthread_mutex_init(&loop->lock, NULL);
+	pthread_cond_init(&loop->called, NULL);
 	atomic_store(&loop->thread, pthread_self());
 	list_init(&loop->sources);
 	list_init(&loop->dead);
@@ -119,6 +122,7 @@ void event_loop_destroy(struct event_loop *loop)
 	}
 	close(loop->wake_fd);
 	close(loop->epoll_fd);
+	pthread_cond_destroy(&loop->called);
 	pthread_mutex_destroy(&loop->lock);
 	free(loop);
 }
@@ -191,6 +195,14 @@ int event_source_set_events(struct event_source *source, unsigned int events)
 	return r;
 }
 
+static void remove_locked(struct event_source *source)
+{
+	update_epoll(source, 0);
+	atomic_store(&source->dead, true);
+	list_remove(&source->node);
+	list_append(&source->loop->dead, &source->node);
+}
+
 void event_source_remove(struct event_source *source)
 {
 	struct event_loop *loop;
@@ -200,10 +212,24 @@ void event_source_remove(struct event_source *source)
 	}
 	loop = source->loop;
 	pthread_mutex_lock(&loop->lock);
-	update_epoll(source, 0);
-	atomic_store(&source->dead, true);
-	list_remove(&source->node);
-	list_append(&loop->dead, &source->node);
+	remove_locked(source);
+	pthread_mutex_unlock(&loop->lock);
+}
+
+void event_source_remove_wait(struct event_source *source)
+{
+	struct event_loop *loop;
+
+	if (source == NULL) {
+		return;
+	}
+	loop = source->loop;
+	pthread_mutex_lock(&loop->lock);
+	remove_locked(source);
+	/* The source may be freed while this waits: it is only compared. */
+	while (loop->calling == source && !event_loop_is_current(loop)) {
+		pthread_cond_wait(&loop->called, &loop->lock);
+	}
 	pthread_mutex_unlock(&loop->lock);
 }
 
@@ -215,12 +241,36 @@ static void drain_wake(struct event_loop *loop)
 	}
 }
 
+/** begin_call() - false for a source that an earlier callback of this turn, or another thread, has
+ *  removed or silenced. */
+static bool begin_call(struct event_source *source)
+{
+	struct event_loop *loop = source->loop;
+	bool alive;
+
+	pthread_mutex_lock(&loop->lock);
+	alive = !atomic_load(&source->dead) && source->events != 0;
+	if (alive) {
+		loop->calling = source;
+	}
+	pthread_mutex_unlock(&loop->lock);
+	return alive;
+}
+
+static void end_call(struct event_loop *loop)
+{
+	pthread_mutex_lock(&loop->lock);
+	loop->calling = NULL;
+	pthread_cond_broadcast(&loop->called);
+	pthread_mutex_unlock(&loop->lock);
+}
+
 static void dispatch_source(struct event_source *source, uint32_t revents)
 {
+	struct event_loop *loop = source->loop;
 	unsigned int events = 0;
 
-	/* An earlier callback of this turn may have removed or silenced it. */
-	if (atomic_load(&source->dead) || source->events == 0) {
+	if (!begin_call(source)) {
 		return;
 	}
 	events |= (revents & EPOLLIN) ? EVENT_READ : 0;
@@ -232,6 +282,7 @@ static void dispatch_source(struct event_source *source, uint32_t revents)
 		events |= EVENT_HANGUP | source->events;
 	}
 	source->fn(source->opaque, source->fd, events);
+	end_call(loop);
 }
 
 static bool run_tasks(struct event_loop *loop)

@@ -190,7 +190,7 @@ void block_ring_destroy(struct block_ring *ring)
 	if (!ring) {
 		return;
 	}
-	event_source_remove(ring->source);
+	event_source_remove_wait(ring->source);
 	io_uring_queue_exit(&ring->uring);
 	close(ring->event_fd);
 	free(ring);

@@ -232,62 +232,14 @@ static int virtio_layer_publish(struct device *dev, struct error *err)
 	return virtio_pci_publish(vdev, err);
 }
 
-/** struct removal - taking the queues out of an event loop that another thread runs. */
-struct removal {
-	struct event_task task;
-	struct virtio_device *vdev;
-	pthread_mutex_t lock;
-	pthread_cond_t done_cond;
-	bool done;
-};
-
-static void remove_sources(struct virtio_device *vdev)
-{
-	for (unsigned int i = 0; i < vdev->ops->queue_count; i++) {
-		event_source_remove(vdev->queues[i].notify_source);
-		vdev->queues[i].notify_source = NULL;
-	}
-}
-
-static void handle_removal(void *opaque)
-{
-	struct removal *removal = opaque;
-
-	remove_sources(removal->vdev);
-	pthread_mutex_lock(&removal->lock);
-	removal->done = true;
-	pthread_cond_signal(&removal->done_cond);
-	pthread_mutex_unlock(&removal->lock);
-}
-
-/** stop_notifications() - on return no handler runs, nor will: the loop's thread took them out. */
-static void stop_notifications(struct virtio_device *vdev)
-{
-	struct device_env *env = &vdev->pci.dev.env;
-	struct removal removal = {
-		.task = { .fn = handle_removal, .opaque = &removal },
-		.vdev = vdev,
-		.lock = PTHREAD_MUTEX_INITIALIZER,
-		.done_cond = PTHREAD_COND_INITIALIZER,
-	};
-
-	if (env->io_loop == env->loop || event_loop_is_current(env->io_loop)) {
-		remove_sources(vdev);
-		return;
-	}
-	event_loop_post(env->io_loop, &removal.task);
-	pthread_mutex_lock(&removal.lock);
-	while (!removal.done) {
-		pthread_cond_wait(&removal.done_cond, &removal.lock);
-	}
-	pthread_mutex_unlock(&removal.lock);
-}
-
 static void virtio_layer_stop(struct device *dev)
 {
 	struct virtio_device *vdev = virtio_device_from_device(dev);
 
-	stop_notifications(vdev);
+	for (unsigned int i = 0; i < vdev->ops->queue_count; i++) {
+		event_source_remove_wait(vdev->queues[i].notify_source);
+		vdev->queues[i].notify_source = NULL;
+	}
 	virtio_pci_stop(vdev);
 }
 

@@ -42,14 +42,21 @@ struct fixture {
 	gpa_t header;
 	gpa_t data;
 	gpa_t status;
+	struct io_thread *thread;
 };
 
 static void plug_disk(struct fake_machine *fm, struct device_env *env)
 {
-	env->block = fm->user;
+	struct fixture *f = fm->user;
+
+	env->block = f->block;
+	if (f->thread) {
+		env->io_loop = io_thread_loop(f->thread);
+	}
 }
 
-static void setup(struct fixture *f, uint64_t features, bool readonly)
+/** setup_on() - with the device on the machine's loop or on an I/O thread of its own. */
+static void setup_on(struct fixture *f, uint64_t features, bool readonly, bool thread)
 {
 	struct block_options options = { .file = f->path, .format = "raw", .readonly = readonly };
 	struct error err = { 0 };
@@ -60,8 +67,13 @@ static void setup(struct fixture *f, uint64_t features, bool readonly)
 		 "/tmp", (int)getpid());
 	unlink(f->path);
 	assert_int_equal(block_create_raw(f->path, DISK_SIZE, &err), 0);
-	assert_int_equal(block_open(&options, f->fm->loop, &f->block, &err), 0);
-	f->fm->user = f->block;
+	if (thread) {
+		assert_int_equal(io_thread_create("disk", &f->thread, &err), 0);
+	}
+	assert_int_equal(block_open(&options,
+				    thread ? io_thread_loop(f->thread) : f->fm->loop, &f->block,
+				    &err), 0);
+	f->fm->user = f;
 	fake_machine_set(f->fm, "virtio-blk", "virtio-blk", "packed", "on");
 	fake_machine_set(f->fm, "virtio-blk", "virtio-blk", "queues", "2");
 	fake_machine_set(f->fm, "virtio-blk", "virtio-blk", "serial", "12345678901234567890");
@@ -75,10 +87,16 @@ static void setup(struct fixture *f, uint64_t features, bool readonly)
 	f->status = virtio_driver_alloc(&f->drv, 1);
 }
 
+static void setup(struct fixture *f, uint64_t features, bool readonly)
+{
+	setup_on(f, features, readonly, false);
+}
+
 static void finish(struct fixture *f)
 {
 	fake_machine_destroy_device(f->fm, f->dev);
 	block_close(f->block);
+	io_thread_destroy(f->thread);
 	fake_machine_destroy(f->fm);
 	unlink(f->path);
 }
@@ -439,6 +457,81 @@ static void test_reset_in_flight(void **state)
 	finish(&f);
 }
 
+/** add_read() - a read of 512 bytes into slot @i of the buffers. */
+static void add_read(struct fixture *f, gpa_t headers, gpa_t status, unsigned int i)
+{
+	const struct driver_buffer buffers[] = {
+		{ headers + 16 * i, 16, false },
+		{ f->data + 512 * i, 512, true },
+		{ status + i, 1, true },
+	};
+
+	store_le32(fake_ram(f->fm, headers + 16 * i, 4), T_IN);
+	virtio_driver_add(&f->drv, i & 1, buffers, 3, true);
+}
+
+static void test_io_thread(void **state)
+{
+	struct fixture f = { 0 };
+	unsigned int done = 0;
+	uint16_t id;
+	uint32_t written;
+	gpa_t headers;
+	gpa_t status;
+
+	setup_on(&f, ALL_FEATURES, false, true);
+	virtio_driver_enable_msix(&f.drv);
+	headers = virtio_driver_alloc(&f.drv, 16 * 16);
+	status = virtio_driver_alloc(&f.drv, 16);
+	for (unsigned int i = 0; i < 16; i++) {
+		add_read(&f, headers, status, i);
+	}
+	/* Many at once, from another thread than the device's, paused now and then. */
+	for (unsigned int round = 0; round < 3000 && done < 2000; round++) {
+		virtio_driver_notify(&f.drv, 0);
+		virtio_driver_notify(&f.drv, 1);
+		if (round % 100 == 0) {
+			assert_int_equal(device_pause(f.dev), 0);
+			device_resume(f.dev);
+		}
+		for (unsigned int i = 0; i < 16; i++) {
+			if (virtio_driver_take(&f.drv, i & 1, &id, &written)) {
+				assert_int_equal(written, 513);
+				done++;
+				/* Its indirect table is free again. */
+				f.drv.memory_next = status + 4096 + 64 * i;
+				add_read(&f, headers, status, i);
+			}
+		}
+		event_loop_iterate(f.fm->loop, 1);
+	}
+	assert_true(done >= 1000);
+	assert_int_equal(virtio_driver_status(&f.drv), 15);
+	/* Paused, nothing is in flight, and nothing is taken. */
+	assert_int_equal(device_pause(f.dev), 0);
+	fake_machine_check_device(f.fm, f.dev, NULL);
+	finish(&f);
+}
+
+static void test_destroyed_while_busy(void **state)
+{
+	for (unsigned int i = 0; i < 20; i++) {
+		struct fixture f = { 0 };
+		gpa_t headers;
+		gpa_t status;
+
+		setup_on(&f, ALL_FEATURES, false, true);
+		headers = virtio_driver_alloc(&f.drv, 16 * 16);
+		status = virtio_driver_alloc(&f.drv, 16);
+		for (unsigned int j = 0; j < 16; j++) {
+			add_read(&f, headers, status, j);
+		}
+		virtio_driver_notify(&f.drv, 0);
+		virtio_driver_notify(&f.drv, 1);
+		finish(&f);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -454,6 +547,8 @@ int main(void)
 		cmocka_unit_test(test_write_through),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_reset_in_flight),
+		cmocka_unit_test(test_io_thread),
+		cmocka_unit_test(test_destroyed_while_busy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,6 +64,10 @@ int event_source_set_events(struct event_source *source, unsigned int events);
  *  the callback will not run again; from another thread a call under way may still be finishing. */
 void event_source_remove(struct event_source *source);
 
+/** event_source_remove_wait() - the same, and from another thread wait for a call under way: on
+ *  return none runs nor will. Not with a lock held that the callback takes. */
+void event_source_remove_wait(struct event_source *source);
+
 /**
  * struct event_task - work to be done on the loop's thread, embedded in its owner (no allocation)
  * @fn: what to call
