@@ -166,8 +166,8 @@ void device_ops_for_each(void (*fn)(void *opaque, const struct device_ops *ops),
 int device_create(const struct device_ops *ops, const struct device_env *env,
 		  struct device **ret_device, struct error *err);
 
-/** device_destroy() - main thread; no vCPU runs. The loops it uses are still there; one that another
- *  thread runs is waited for. NULL is allowed. */
+/** device_destroy() - main thread; no vCPU runs. The loops it uses are still there; one that
+ *  another thread runs is waited for. NULL is allowed. */
 void device_destroy(struct device *dev);
 
 /** device_reset() - any thread. A device with requests in flight finishes its reset when they are
