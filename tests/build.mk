@@ -2,8 +2,8 @@
 #
 # Tests. Each tests/{unit,device,engine}/test_*.c is one program, linked with everything of the
 # monitor and the devices but main, and with the helpers tests/device/fake_*.c and
-# tests/engine/lib_*.c. Each tests/system/*.sh is a test of a whole machine, each
-# tests/tools/check-* a check of the sources. Each tests/fuzz/fuzz_*.c is one fuzz target.
+# tests/engine/lib_*.c. Each tests/system/*.sh but lib.sh is a test of a whole
+# machine, each tests/tools/check-* a check of the sources. Each tests/fuzz/fuzz_*.c is one fuzz target.
 
 TEST_SRC := $(sort $(wildcard tests/unit/test_*.c tests/device/test_*.c tests/engine/test_*.c))
 TEST_HELPER_SRC := $(sort $(wildcard tests/device/fake_*.c tests/engine/lib_*.c))

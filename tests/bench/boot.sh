@@ -88,7 +88,7 @@ compare()
 		"$(awk '{ printf "%.1f", $1 / 1000 }' "$work/$3.wall")" "$(cat "$work/$3.cpu")"
 	awk -v title="$1" -v ours="$(cat "$work/$2.wall")" -v theirs="$(cat "$work/$3.wall")" \
 		-v a="$(cat "$work/$2.cpu")" -v b="$(cat "$work/$3.cpu")" \
-		'BEGIN { printf "%-28s %6.2f     %6.2f (limen : qemu)\n", title, ours / theirs, b > 0 ? a / b : 0 }'
+		'BEGIN { printf "%-28s %6.2f     %6.2f (limen : qemu)\n", title, ours / theirs, a / (b + 0.001) }'
 }
 
 echo "Debian's kernel $(cat "$guest/version") to user space, the better of $runs runs"
