@@ -17,13 +17,12 @@
 #define CONTROL_SRST 0x04
 #define CONTROL_HOB 0x80
 
-#define BM_COMMAND_START 0x01
-#define BM_COMMAND_READ 0x08 /* from disk to memory */
-#define BM_STATUS_ACTIVE 0x01
-#define BM_STATUS_ERROR 0x02
-#define BM_STATUS_IRQ 0x04
-#define BM_STATUS_CAPABLE 0x60
 #define BM_PORTS 16
+
+#define SENSE_NOT_READY 2
+#define SENSE_MEDIUM_ERROR 3
+#define CODE_UNRECOVERED_READ 0x11
+#define CODE_NO_MEDIUM 0x3a
 
 #define PCI_IDE_TIMING 0x40
 #define PCI_IDE_DECODE 0x80 /* in the high byte of each channel's timing register */
@@ -49,7 +48,7 @@ static void set_irq(struct ide_channel *channel, bool level)
 
 void ide_interrupt(struct ide_channel *channel)
 {
-	channel->bm_status |= BM_STATUS_IRQ;
+	channel->bm_status |= IDE_BM_IRQ;
 	set_irq(channel, true);
 }
 
@@ -73,6 +72,7 @@ void ide_offer(struct ide_channel *channel, enum ide_transfer transfer, uint32_t
 
 	channel->transfer = (uint8_t)transfer;
 	channel->chunk = size;
+	channel->block_end = size;
 	channel->position = 0;
 	drive->status = IDE_STATUS_DRDY | IDE_STATUS_DSC | IDE_STATUS_DRQ;
 }
@@ -82,12 +82,28 @@ static void reset_drives(struct ide_channel *channel)
 	for (unsigned int i = 0; i < IDE_UNITS; i++) {
 		if (channel->drives[i].block) {
 			ide_ata_reset(&channel->drives[i]);
+		} else {
+			channel->drives[i] = (struct ide_drive){ 0 };
 		}
 	}
 	channel->selected = 0;
 	channel->transfer = IDE_IDLE;
 	channel->waiting_dma = false;
 	channel->reset_pending = false;
+	channel->chunk = 0;
+	channel->block_end = 0;
+	channel->position = 0;
+	set_irq(channel, false);
+}
+
+/* A request that is under way still owns the buffer: then its completion ends the reset. */
+static void reset_channel(struct ide_channel *channel)
+{
+	if (channel->active) {
+		channel->reset_pending = true;
+	} else {
+		reset_drives(channel);
+	}
 }
 
 /* ------- block requests ------- */
@@ -101,11 +117,12 @@ static void request_done(struct block_request *request, int result)
 	channel->active = false;
 	if (channel->reset_pending) {
 		reset_drives(channel);
-		set_irq(channel, false);
 	} else if (result < 0 && drive->cdrom) {
+		bool empty = result == -ENOMEDIUM;
+
 		ide_dma_done(channel, true);
-		ide_atapi_fail(channel, result == -ENOMEDIUM ? 2 : 3,
-			       result == -ENOMEDIUM ? 0x3a : 0x11);
+		ide_atapi_fail(channel, empty ? SENSE_NOT_READY : SENSE_MEDIUM_ERROR,
+			       empty ? CODE_NO_MEDIUM : CODE_UNRECOVERED_READ);
 	} else if (result < 0) {
 		ide_dma_done(channel, true);
 		ide_finish(channel, request->op == BLOCK_READ ? IDE_ERROR_UNC : IDE_ERROR_ABRT);
@@ -139,129 +156,6 @@ void ide_start_request(struct ide_channel *channel, enum block_op op, uint64_t o
 	block_submit(drive->block, &channel->request);
 }
 
-/* ------- bus master ------- */
-
-/* Fetch the next entry of the table; false at its end. */
-static bool next_prd(struct ide_channel *channel)
-{
-	struct ide_prd *prd = &channel->prd;
-	uint64_t entry;
-
-	if (prd->last || guest_mem_read(channel->ide->pci.dev.env.memory, prd->next, &entry,
-					sizeof(entry)) < 0) {
-		return false;
-	}
-	prd->next += 8;
-	prd->address = (uint32_t)entry & ~1U;
-	prd->left = (uint32_t)(entry >> 32) & 0xfffe;
-	prd->left = prd->left ? prd->left : 0x10000;
-	prd->last = entry >> 63;
-	return true;
-}
-
-bool ide_dma_copy(struct ide_channel *channel, bool to_guest, uint32_t size)
-{
-	struct guest_memory *memory = channel->ide->pci.dev.env.memory;
-	struct ide_prd *prd = &channel->prd;
-	uint32_t done = 0;
-
-	if (!pci_dma_enabled(&channel->ide->pci)) {
-		return false;
-	}
-	while (done < size) {
-		uint32_t n;
-		int ret;
-
-		if (!prd->left && !next_prd(channel)) {
-			return false;
-		}
-		n = MIN(prd->left, size - done);
-		ret = to_guest ? guest_mem_write(memory, prd->address, channel->buffer + done, n)
-			       : guest_mem_read(memory, prd->address, channel->buffer + done, n);
-		if (ret < 0) {
-			return false;
-		}
-		prd->address += n;
-		prd->left -= n;
-		done += n;
-	}
-	return true;
-}
-
-void ide_dma_done(struct ide_channel *channel, bool failed)
-{
-	if (failed || (channel->prd.last && !channel->prd.left)) {
-		channel->bm_status &= (uint8_t)~BM_STATUS_ACTIVE;
-	}
-	if (failed && (channel->transfer == IDE_DMA_IN || channel->transfer == IDE_DMA_OUT)) {
-		channel->bm_status |= BM_STATUS_ERROR;
-	}
-}
-
-void ide_dma_begin(struct ide_channel *channel)
-{
-	ide_selected(channel)->status = IDE_STATUS_DRDY | IDE_STATUS_DSC | IDE_STATUS_DRQ;
-	if (channel->bm_status & BM_STATUS_ACTIVE) {
-		ide_next_chunk(channel);
-	} else {
-		channel->waiting_dma = true;
-	}
-}
-
-static void write_bm_command(struct ide_channel *channel, uint8_t value)
-{
-	bool start = value & BM_COMMAND_START && !(channel->bm_command & BM_COMMAND_START);
-
-	channel->bm_command = value & (BM_COMMAND_START | BM_COMMAND_READ);
-	if (!(value & BM_COMMAND_START)) {
-		channel->bm_status &= (uint8_t)~BM_STATUS_ACTIVE;
-		return;
-	}
-	if (!start) {
-		return;
-	}
-	channel->bm_status |= BM_STATUS_ACTIVE;
-	channel->prd = (struct ide_prd){ .next = channel->bm_table };
-	if (channel->waiting_dma) {
-		channel->waiting_dma = false;
-		ide_next_chunk(channel);
-	}
-}
-
-static uint64_t bm_read(void *opaque, uint64_t offset, unsigned int size)
-{
-	struct ide *ide = opaque;
-	struct ide_channel *channel = &ide->channels[offset / 8];
-
-	if (offset % 8 == 4 && size == 4) {
-		return channel->bm_table;
-	}
-	switch (offset % 8) {
-	case 0: return channel->bm_command;
-	case 2: return channel->bm_status | BM_STATUS_CAPABLE;
-	default: return 0;
-	}
-}
-
-static void bm_write(void *opaque, uint64_t offset, uint64_t value, unsigned int size)
-{
-	struct ide *ide = opaque;
-	struct ide_channel *channel = &ide->channels[offset / 8];
-	uint8_t byte = (uint8_t)value;
-
-	if (offset % 8 == 4 && size == 4) {
-		channel->bm_table = (uint32_t)value & ~3U;
-		return;
-	}
-	switch (offset % 8) {
-	case 0: write_bm_command(channel, byte); break;
-	case 2: channel->bm_status &= (uint8_t) ~(byte & (BM_STATUS_ERROR | BM_STATUS_IRQ)); break;
-	default: break;
-	}
-}
-
-static const struct io_ops bm_ops = { bm_read, bm_write, .min_size = 1, .max_size = 4 };
-
 /* ------- task file ------- */
 
 static bool drive_present(const struct ide_channel *channel)
@@ -280,15 +174,8 @@ static void write_control(struct ide_channel *channel, uint8_t value)
 
 	channel->control = value;
 	set_irq(channel, channel->irq_level);
-	/* A request that is under way still owns the buffer; the reset ends at its completion. */
-	if (!was_reset || value & CONTROL_SRST) {
-		return;
-	}
-	if (channel->active) {
-		channel->reset_pending = true;
-	} else {
-		reset_drives(channel);
-		set_irq(channel, false);
+	if (was_reset && !(value & CONTROL_SRST)) {
+		reset_channel(channel);
 	}
 }
 
@@ -341,15 +228,18 @@ static void write_task(struct ide_channel *channel, unsigned int reg, uint8_t va
 static uint64_t read_data(struct ide_channel *channel, unsigned int size)
 {
 	uint64_t value = 0;
+	uint32_t n;
 
-	if (channel->transfer != IDE_PIO_IN || channel->position >= channel->chunk) {
+	if (channel->transfer != IDE_PIO_IN || channel->position >= channel->block_end) {
 		return 0;
 	}
-	memcpy(&value, channel->buffer + channel->position,
-	       MIN(size, channel->chunk - channel->position));
-	channel->position += size;
-	if (channel->position >= channel->chunk) {
+	n = MIN(size, channel->block_end - channel->position);
+	memcpy(&value, channel->buffer + channel->position, n);
+	channel->position += n;
+	if (channel->position == channel->chunk) {
 		ide_pio_in_empty(channel);
+	} else if (channel->position == channel->block_end) {
+		ide_atapi_offer(channel);
 	}
 	return value;
 }
@@ -357,13 +247,14 @@ static uint64_t read_data(struct ide_channel *channel, unsigned int size)
 static void write_data(struct ide_channel *channel, uint64_t value, unsigned int size)
 {
 	bool packet = channel->transfer == IDE_PACKET;
+	uint32_t n;
 
 	if ((!packet && channel->transfer != IDE_PIO_OUT) || channel->position >= channel->chunk) {
 		return;
 	}
-	memcpy(channel->buffer + channel->position, &value,
-	       MIN(size, channel->chunk - channel->position));
-	channel->position += size;
+	n = MIN(size, channel->chunk - channel->position);
+	memcpy(channel->buffer + channel->position, &value, n);
+	channel->position += n;
 	if (channel->position < channel->chunk) {
 		return;
 	}
@@ -413,8 +304,8 @@ static void command_write(void *opaque, uint64_t offset, uint64_t value, unsigne
 		write_data(channel, value, size);
 	} else if (offset == 7) {
 		write_command(channel, (uint8_t)value);
-	} else if (!(ide_selected(channel)->status & (IDE_STATUS_BSY | IDE_STATUS_DRQ)) ||
-		   offset == 6) {
+	} else if (!(ide_selected(channel)->status & (IDE_STATUS_BSY | IDE_STATUS_DRQ))) {
+		/* Nor can the other drive be selected before the command has ended. */
 		write_task(channel, (unsigned int)offset, (uint8_t)value);
 	}
 }
@@ -448,10 +339,22 @@ static const struct io_ops control_ops = { control_read, control_write, .min_siz
 
 /* ------- the device ------- */
 
+static void drain(struct ide *ide)
+{
+	for (unsigned int c = 0; c < IDE_CHANNELS; c++) {
+		for (unsigned int i = 0; i < IDE_UNITS; i++) {
+			if (ide->channels[c].drives[i].block) {
+				block_drain(ide->channels[c].drives[i].block);
+			}
+		}
+	}
+}
+
 static void ide_destroy(struct device *dev)
 {
 	struct ide *ide = ide_from_device(dev);
 
+	drain(ide);
 	for (unsigned int c = 0; c < IDE_CHANNELS; c++) {
 		struct ide_channel *channel = &ide->channels[c];
 
@@ -495,7 +398,7 @@ static int ide_create(struct device *dev, struct error *err)
 	for (unsigned int c = 0; ret == 0 && c < IDE_CHANNELS; c++) {
 		ret = create_channel(ide, c);
 	}
-	io_region_init(&ide->bm_ports, "ide-bus-master", &bm_ops, ide, &dev->lock, BM_PORTS);
+	io_region_init(&ide->bm_ports, "ide-bus-master", &ide_bm_ops, ide, &dev->lock, BM_PORTS);
 	if (ret == 0) {
 		ret = pci_bar_set_io(&ide->pci, 4, PCI_BAR_IO, &ide->bm_ports);
 	}
@@ -518,52 +421,76 @@ static void ide_reset(struct device *dev, enum reset_kind kind)
 	for (unsigned int c = 0; c < IDE_CHANNELS; c++) {
 		struct ide_channel *channel = &ide->channels[c];
 
-		reset_drives(channel);
 		channel->control = 0;
 		channel->bm_command = 0;
 		channel->bm_status = 0;
 		channel->bm_table = 0;
 		channel->prd = (struct ide_prd){ 0 };
-		set_irq(channel, false);
+		channel->command = 0;
+		channel->sector = 0;
+		channel->remaining = 0;
+		channel->sector_size = 0;
+		channel->sectors_per_chunk = 0;
+		channel->byte_limit = 0;
+		for (unsigned int i = 0; i < IDE_UNITS; i++) {
+			channel->drives[i].dma_mode = 0;
+			channel->drives[i].locked = false;
+		}
+		reset_channel(channel);
 	}
 }
 
 /* A command goes on from chunk to chunk by itself, so draining ends it. */
 static int ide_pause(struct device *dev)
 {
-	struct ide *ide = ide_from_device(dev);
-
-	for (unsigned int c = 0; c < IDE_CHANNELS; c++) {
-		for (unsigned int i = 0; i < IDE_UNITS; i++) {
-			if (ide->channels[c].drives[i].block) {
-				block_drain(ide->channels[c].drives[i].block);
-			}
-		}
-	}
+	drain(ide_from_device(dev));
 	return 0;
 }
 
 static bool drive_valid(const struct ide_drive *drive)
 {
-	return drive->multiple <= IDE_MULTIPLE_MAX &&
+	return drive->multiple <= IDE_MULTIPLE_MAX && !(drive->status & IDE_STATUS_BSY) &&
 	       (!drive->block || drive->cdrom || (drive->heads && drive->sectors));
+}
+
+/* What is under way, in a machine at rest: the guest moves data, or is to start the bus master. */
+static bool transfer_valid(const struct ide_channel *channel)
+{
+	const struct ide_drive *drive = &channel->drives[channel->selected];
+	uint32_t sector_size = drive->cdrom ? ATAPI_SECTOR : IDE_SECTOR;
+
+	if (channel->transfer == IDE_IDLE) {
+		return !channel->waiting_dma;
+	}
+	if (!drive->block ||
+	    (channel->remaining &&
+	     (channel->sector_size != sector_size || !channel->sectors_per_chunk))) {
+		return false;
+	}
+	switch (channel->transfer) {
+	case IDE_PIO_IN:
+		return !channel->waiting_dma && channel->position < channel->block_end &&
+		       channel->block_end <= channel->chunk &&
+		       (!drive->cdrom || channel->command != ATAPI_COMMAND_PACKET ||
+			channel->byte_limit);
+	case IDE_PIO_OUT:
+	case IDE_PACKET: return !channel->waiting_dma && channel->position < channel->chunk;
+	case IDE_DMA_IN: return channel->waiting_dma;
+	case IDE_DMA_OUT: return channel->waiting_dma && channel->remaining;
+	default: return false;
+	}
 }
 
 static int channel_post_load(void *base, struct error *err)
 {
 	struct ide_channel *channel = base;
-	bool cdrom = channel->drives[channel->selected & 1].cdrom;
-	uint32_t sector_size = cdrom ? ATAPI_SECTOR : IDE_SECTOR;
 
-	if (channel->selected >= IDE_UNITS || channel->transfer > IDE_WAIT ||
-	    channel->chunk > IDE_BUFFER_SIZE || channel->position > channel->chunk + 4 ||
+	if (channel->selected >= IDE_UNITS || channel->chunk > IDE_BUFFER_SIZE ||
+	    channel->sectors_per_chunk > IDE_BUFFER_SIZE / IDE_SECTOR ||
+	    (uint64_t)channel->sectors_per_chunk * channel->sector_size > IDE_BUFFER_SIZE ||
 	    !drive_valid(&channel->drives[0]) || !drive_valid(&channel->drives[1]) ||
-	    (channel->sector_size && channel->sector_size != sector_size) ||
-	    (uint64_t)channel->sectors_per_chunk * sector_size > IDE_BUFFER_SIZE) {
+	    !transfer_valid(channel)) {
 		return error_set(err, EINVAL, "an IDE channel's registers contradict each other");
-	}
-	if (channel->transfer != IDE_IDLE && !channel->drives[channel->selected].block) {
-		return error_set(err, EINVAL, "a transfer of an IDE drive that is not there");
 	}
 	return 0;
 }
@@ -637,6 +564,7 @@ static const struct state_field channel_fields[] = {
 	STATE_FIELD(struct ide_channel, sectors_per_chunk),
 	STATE_FIELD(struct ide_channel, chunk),
 	STATE_FIELD(struct ide_channel, position),
+	STATE_FIELD(struct ide_channel, block_end),
 	STATE_FIELD(struct ide_channel, byte_limit),
 	STATE_FIELD_BOOL(struct ide_channel, waiting_dma),
 	STATE_FIELD_BOOL(struct ide_channel, irq_level),

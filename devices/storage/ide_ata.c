@@ -12,6 +12,14 @@
 
 #define DEVICE_LBA 0x40
 #define LBA28_MAX UINT64_C(0x0fffffff)
+#define DEFAULT_HEADS 16
+#define DEFAULT_SECTORS 63
+
+/* Transfer modes as SET FEATURES 03h and IDENTIFY name them. */
+#define MODE_MULTIWORD 0x20
+#define MODE_MULTIWORD_MAX 2
+#define MODE_ULTRA 0x40
+#define MODE_ULTRA_MAX 5
 
 void ide_string(uint8_t *words, const char *text, unsigned int bytes)
 {
@@ -27,10 +35,15 @@ static uint64_t drive_sectors(const struct ide_drive *drive)
 	return block_size(drive->block) / IDE_SECTOR;
 }
 
+static uint16_t default_cylinders(const struct ide_drive *drive)
+{
+	uint64_t cylinders = drive_sectors(drive) / (DEFAULT_HEADS * DEFAULT_SECTORS);
+
+	return (uint16_t)MIN(MAX(cylinders, UINT64_C(1)), UINT64_C(16383));
+}
+
 void ide_ata_reset(struct ide_drive *drive)
 {
-	uint64_t sectors = drive_sectors(drive);
-
 	drive->features = 0;
 	drive->features_hob = 0;
 	drive->count = 1;
@@ -46,9 +59,9 @@ void ide_ata_reset(struct ide_drive *drive)
 	drive->multiple = 0;
 	drive->sense_key = 0;
 	drive->sense_code = 0;
-	drive->heads = 16;
-	drive->sectors = 63;
-	drive->cylinders = (uint16_t)MIN(MAX(sectors / (16 * 63), UINT64_C(1)), UINT64_C(16383));
+	drive->heads = DEFAULT_HEADS;
+	drive->sectors = DEFAULT_SECTORS;
+	drive->cylinders = default_cylinders(drive);
 }
 
 /* ------- IDENTIFY DEVICE ------- */
@@ -63,15 +76,25 @@ static void put_capacity(uint8_t *data, const struct ide_drive *drive)
 	uint64_t sectors = drive_sectors(drive);
 	uint32_t chs = (uint32_t)drive->cylinders * drive->heads * drive->sectors;
 
-	put_word(data, 1, drive->cylinders);
-	put_word(data, 3, drive->heads);
-	put_word(data, 6, drive->sectors);
+	put_word(data, 1, default_cylinders(drive));
+	put_word(data, 3, DEFAULT_HEADS);
+	put_word(data, 6, DEFAULT_SECTORS);
 	put_word(data, 54, drive->cylinders);
 	put_word(data, 55, drive->heads);
 	put_word(data, 56, drive->sectors);
 	store_le32(data + 2 * 57, chs);
 	store_le32(data + 2 * 60, (uint32_t)MIN(sectors, LBA28_MAX));
 	store_le64(data + 2 * 100, sectors);
+}
+
+/* Words 63 and 88: the modes that there are, and the one in use. */
+void ide_put_modes(const struct ide_drive *drive, uint8_t *data)
+{
+	uint32_t in_use = 0x100U << (drive->dma_mode & 7);
+	uint32_t group = drive->dma_mode & 0xf8;
+
+	put_word(data, 63, 0x07 | (group == MODE_MULTIWORD ? in_use : 0));
+	put_word(data, 88, 0x3f | (group == MODE_ULTRA ? in_use : 0));
 }
 
 static void identify(struct ide_channel *channel)
@@ -91,7 +114,6 @@ static void identify(struct ide_channel *channel)
 	put_word(data, 50, 0x4000);
 	put_word(data, 53, 7);
 	put_word(data, 59, drive->multiple ? 0x100U | drive->multiple : 0);
-	put_word(data, 63, 0x07);
 	put_word(data, 64, 0x03);
 	for (unsigned int i = 65; i <= 68; i++) {
 		put_word(data, i, 120);
@@ -103,14 +125,13 @@ static void identify(struct ide_channel *channel)
 	put_word(data, 85, 0x4020);
 	put_word(data, 86, 0x3400);
 	put_word(data, 87, 0x4000);
-	put_word(data, 88,
-		 0x3f | (drive->dma_mode >= 0x40 ? 1U << (8 + (drive->dma_mode & 7)) : 0));
-	put_word(data, 93, 0x6001U | (channel->selected ? 0x4a00 : 0x0b));
-
+	ide_put_modes(drive, data);
+	put_word(data, 93, channel->selected ? 0x6a00 : 0x600b);
 	put_word(data, 217, 1); /* not rotating */
 	put_capacity(data, drive);
 	ide_offer(channel, IDE_PIO_IN, IDE_SECTOR);
 	channel->remaining = 0;
+	channel->sector = 0;
 	ide_interrupt(channel);
 }
 
@@ -141,13 +162,13 @@ static uint32_t sector_count(const struct ide_drive *drive, bool ext)
 	return count ? count : ext ? 65536 : 256;
 }
 
-/* Leave the address of the last sector moved (or failed) in the task file, as drives do. */
+/* Leave the address of the last sector moved in the task file, as drives do. */
 static void note_position(struct ide_channel *channel)
 {
 	struct ide_drive *drive = ide_selected(channel);
-	uint64_t at = channel->sector;
+	uint64_t at = channel->sector - 1;
 
-	if (!(drive->device & DEVICE_LBA)) {
+	if (drive->cdrom || !(drive->device & DEVICE_LBA)) {
 		return;
 	}
 	for (unsigned int i = 0; i < 3; i++) {
@@ -168,8 +189,7 @@ static void move_reply(struct ide_channel *channel)
 		ide_dma_done(channel, false);
 		ide_atapi_done(channel);
 	} else {
-		ide_dma_done(channel, true);
-		ide_finish(channel, IDE_ERROR_ABRT);
+		ide_dma_fail(channel);
 	}
 }
 
@@ -193,8 +213,7 @@ void ide_next_chunk(struct ide_channel *channel)
 		if (ide_dma_copy(channel, false, size)) {
 			ide_start_request(channel, BLOCK_WRITE, offset, size);
 		} else {
-			ide_dma_done(channel, true);
-			ide_finish(channel, IDE_ERROR_ABRT);
+			ide_dma_fail(channel);
 		}
 		break;
 	default: break;
@@ -227,20 +246,16 @@ void ide_chunk_read(struct ide_channel *channel)
 
 	advance(channel);
 	if (channel->transfer == IDE_PIO_IN) {
-		struct ide_drive *drive = ide_selected(channel);
-
 		ide_offer(channel, IDE_PIO_IN, size);
-		if (drive->cdrom) {
-			drive->count = ATAPI_REASON_IO;
-			drive->lba[1] = (uint8_t)size;
-			drive->lba[2] = (uint8_t)(size >> 8);
+		if (ide_selected(channel)->cdrom) {
+			ide_atapi_offer(channel);
+		} else {
+			ide_interrupt(channel);
 		}
-		ide_interrupt(channel);
 		return;
 	}
 	if (!ide_dma_copy(channel, true, size)) {
-		ide_dma_done(channel, true);
-		ide_finish(channel, IDE_ERROR_ABRT);
+		ide_dma_fail(channel);
 	} else if (channel->remaining) {
 		ide_next_chunk(channel);
 	} else {
@@ -255,10 +270,12 @@ void ide_pio_in_empty(struct ide_channel *channel)
 
 	if (channel->remaining) {
 		ide_next_chunk(channel);
-	} else if (drive->cdrom) {
+	} else if (channel->command == ATAPI_COMMAND_PACKET) {
 		ide_atapi_done(channel);
 	} else {
-		note_position(channel);
+		if (channel->sector) {
+			note_position(channel);
+		}
 		channel->transfer = IDE_IDLE;
 		drive->status = IDE_STATUS_DRDY | IDE_STATUS_DSC;
 	}
@@ -329,15 +346,30 @@ static void verify(struct ide_channel *channel, bool ext)
 
 /* ------- the other commands ------- */
 
+/* SET TRANSFER MODE: PIO modes (below 10h) only have their timing. */
+static void set_mode(struct ide_channel *channel)
+{
+	struct ide_drive *drive = ide_selected(channel);
+	uint8_t mode = drive->count;
+	uint8_t group = mode & 0xf8;
+	uint8_t n = mode & 7;
+
+	if ((group == MODE_MULTIWORD && n <= MODE_MULTIWORD_MAX) ||
+	    (group == MODE_ULTRA && n <= MODE_ULTRA_MAX)) {
+		drive->dma_mode = mode;
+	} else if (mode >= 0x10) {
+		ide_finish(channel, IDE_ERROR_ABRT);
+		return;
+	}
+	ide_finish(channel, 0);
+}
+
 static void set_features(struct ide_channel *channel)
 {
 	struct ide_drive *drive = ide_selected(channel);
 
 	switch (drive->features) {
-	case 0x03:
-		drive->dma_mode = drive->count;
-		ide_finish(channel, 0);
-		break;
+	case 0x03: set_mode(channel); break;
 	case 0x02: /* write cache on; off is honoured by flushes anyway */
 	case 0x82:
 	case 0x55: /* look-ahead */

@@ -16,6 +16,7 @@
 #define CODE_MEDIUM_CHANGED 0x28
 #define CODE_NO_MEDIUM 0x3a
 
+#define LEAD_OUT 0xaa
 #define FEATURE_DMA 0x01
 #define DMA_SECTORS (IDE_BUFFER_SIZE / ATAPI_SECTOR)
 
@@ -62,6 +63,19 @@ void ide_atapi_fail(struct ide_channel *channel, uint8_t key, uint8_t code)
 	ide_finish(channel, (uint8_t)(key << 4 | IDE_ERROR_ABRT));
 }
 
+/* Each block has at most as many bytes as the guest allows, which it finds in the registers. */
+void ide_atapi_offer(struct ide_channel *channel)
+{
+	struct ide_drive *drive = ide_selected(channel);
+	uint32_t size = MIN(channel->chunk - channel->position, channel->byte_limit);
+
+	channel->block_end = channel->position + size;
+	drive->count = ATAPI_REASON_IO;
+	drive->lba[1] = (uint8_t)size;
+	drive->lba[2] = (uint8_t)(size >> 8);
+	ide_interrupt(channel);
+}
+
 /* Answer with @size bytes of the buffer, cut to what the packet allows. */
 static void reply(struct ide_channel *channel, uint32_t size, uint32_t allowed)
 {
@@ -80,10 +94,7 @@ static void reply(struct ide_channel *channel, uint32_t size, uint32_t allowed)
 		return;
 	}
 	ide_offer(channel, IDE_PIO_IN, size);
-	drive->count = ATAPI_REASON_IO;
-	drive->lba[1] = (uint8_t)size;
-	drive->lba[2] = (uint8_t)(size >> 8);
-	ide_interrupt(channel);
+	ide_atapi_offer(channel);
 }
 
 static void read_sectors(struct ide_channel *channel, uint32_t sector, uint32_t count)
@@ -113,17 +124,21 @@ static void read_sectors(struct ide_channel *channel, uint32_t sector, uint32_t 
 	}
 }
 
-static void inquiry(struct ide_channel *channel, uint32_t allowed)
+static void inquiry(struct ide_channel *channel, const uint8_t *packet)
 {
 	uint8_t *p = channel->buffer;
 
+	if (packet[1] & 1) { /* vital product data: none */
+		ide_atapi_fail(channel, SENSE_ILLEGAL_REQUEST, CODE_INVALID_FIELD);
+		return;
+	}
 	memset(p, 0, 36);
 	p[0] = 5;    /* CD-ROM */
 	p[1] = 0x80; /* removable */
 	p[3] = 0x21;
 	p[4] = 31;
 	memcpy(p + 8, "LIMEN   CD-ROM          1.0 ", 28);
-	reply(channel, 36, allowed);
+	reply(channel, 36, packet[4]);
 }
 
 static void request_sense(struct ide_channel *channel, uint32_t allowed)
@@ -177,16 +192,14 @@ static void read_toc(struct ide_channel *channel, const uint8_t *packet)
 	p[5] = 0x14; /* data track */
 	p[6] = 1;
 	put_address(p + 8, 0, msf);
-	if (format == 0) {
-		if (packet[6] > 1) { /* from the lead-out on */
-			p[6] = 0xaa;
-			put_address(p + 8, total, msf);
-		} else {
-			p[13] = 0x16;
-			p[14] = 0xaa;
-			put_address(p + 16, total, msf);
-			size = 20;
-		}
+	if (format == 0 && packet[6] == LEAD_OUT) {
+		p[6] = LEAD_OUT;
+		put_address(p + 8, total, msf);
+	} else if (format == 0 && packet[6] <= 1) {
+		p[13] = 0x16;
+		p[14] = LEAD_OUT;
+		put_address(p + 16, total, msf);
+		size = 20;
 	} else if (format != 1) {
 		ide_atapi_fail(channel, SENSE_ILLEGAL_REQUEST, CODE_INVALID_FIELD);
 		return;
@@ -338,6 +351,18 @@ static bool always_allowed(uint8_t command)
 	}
 }
 
+/* Another disc may have been put in since the last command. */
+static void note_medium(struct ide_drive *drive)
+{
+	uint32_t generation = block_media_generation(drive->block);
+
+	if (generation != drive->media_generation) {
+		drive->media_generation = generation;
+		drive->media_changed = block_has_media(drive->block);
+		drive->locked = false;
+	}
+}
+
 void ide_atapi_packet(struct ide_channel *channel)
 {
 	struct ide_drive *drive = ide_selected(channel);
@@ -345,6 +370,7 @@ void ide_atapi_packet(struct ide_channel *channel)
 
 	memcpy(packet, channel->buffer, sizeof(packet));
 	channel->transfer = IDE_IDLE;
+	note_medium(drive);
 	if (!always_allowed(packet[0]) && drive->media_changed) {
 		drive->media_changed = false;
 		ide_atapi_fail(channel, SENSE_UNIT_ATTENTION, CODE_MEDIUM_CHANGED);
@@ -359,7 +385,7 @@ void ide_atapi_packet(struct ide_channel *channel)
 	case 0x2b: /* SEEK */
 	case 0xbb: /* SET CD SPEED */ ide_atapi_done(channel); break;
 	case 0x03: request_sense(channel, packet[4]); break;
-	case 0x12: inquiry(channel, packet[4]); break;
+	case 0x12: inquiry(channel, packet); break;
 	case 0x1b: start_stop(channel, packet); break;
 	case 0x1e: /* PREVENT ALLOW MEDIUM REMOVAL */
 		drive->locked = packet[4] & 1;
@@ -391,7 +417,6 @@ static void identify_packet(struct ide_channel *channel)
 	ide_string(data + 54, "Limen CD-ROM", 40);
 	store_le16(data + 2 * 49, 0x0f00);
 	store_le16(data + 2 * 53, 7);
-	store_le16(data + 2 * 63, 0x07);
 	store_le16(data + 2 * 64, 0x03);
 	for (unsigned int i = 65; i <= 68; i++) {
 		store_le16(data + 2 * i, 120);
@@ -399,10 +424,9 @@ static void identify_packet(struct ide_channel *channel)
 	store_le16(data + 2 * 80, 0xf0);
 	store_le16(data + 2 * 82, 0x0210); /* PACKET, DEVICE RESET */
 	store_le16(data + 2 * 85, 0x0210);
-	store_le16(data + 2 * 88,
-		   (uint16_t)(0x3f |
-			      (drive->dma_mode >= 0x40 ? 1U << (8 + (drive->dma_mode & 7)) : 0)));
+	ide_put_modes(drive, data);
 	channel->remaining = 0;
+	channel->sector = 0;
 	ide_offer(channel, IDE_PIO_IN, IDE_SECTOR);
 	ide_interrupt(channel);
 }
@@ -412,8 +436,8 @@ static void start_packet(struct ide_channel *channel)
 	struct ide_drive *drive = ide_selected(channel);
 	uint32_t limit = drive->lba[1] | (uint32_t)drive->lba[2] << 8;
 
-	/* An odd or missing limit: the largest even number of bytes that the register holds. */
-	channel->byte_limit = limit == 0 || limit == 0xffff ? 0xfffe : limit & ~1U;
+	/* No limit, or an odd one: the largest even number of bytes that it allows. */
+	channel->byte_limit = limit < 2 || limit == 0xffff ? 0xfffe : limit & ~1U;
 	drive->count = ATAPI_REASON_CD;
 	ide_offer(channel, IDE_PACKET, ATAPI_PACKET_SIZE);
 }
@@ -427,7 +451,7 @@ void ide_atapi_command(struct ide_channel *channel, uint8_t command)
 		ide_ata_reset(drive);
 		channel->transfer = IDE_IDLE;
 		break;
-	case 0xa0: start_packet(channel); break;
+	case ATAPI_COMMAND_PACKET: start_packet(channel); break;
 	case 0xa1: identify_packet(channel); break;
 	case 0x90:
 	case 0xef:
