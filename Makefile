@@ -24,17 +24,18 @@ SHELL := /bin/sh
 
 GOALS := $(or $(MAKECMDGOALS),all)
 
-ifneq ($(and $(filter check demo,$(GOALS)),$(if $(DEPS_READY),,x)),)
+LAB_GOALS := $(filter bench check-lab check-lab-svm,$(GOALS))
+ifneq ($(and $(filter check demo,$(GOALS))$(LAB_GOALS),$(if $(DEPS_READY),,x)),)
 
-# 'make check' and 'make demo' work on a machine that has only git, make and gcc: the first pass
-# installs what is missing, and the second, which sees it, does the work (on all processors, where
-# the caller did not say on how many).
+# 'make check', 'make demo' and their like work on a machine that has only git, make and gcc: the
+# first pass installs what is missing, and the second, which sees it, does the work (on all
+# processors, where the caller did not say on how many).
 .NOTPARALLEL:
 .PHONY: $(GOALS) setup-deps
 $(GOALS): setup-deps
 	@$(MAKE) $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$$(nproc)) DEPS_READY=1 $@
 setup-deps:
-	@installer/setup-deps
+	@installer/setup-deps $(if $(LAB_GOALS),--lab)
 
 else
 

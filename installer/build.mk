@@ -6,12 +6,14 @@
 ##: make bench        boot time beside QEMU's; bench-cpu, bench-io, bench-display, bench-lab
 ##: make check-lab    tests in a machine with AMD-V (check-lab-svm) or VT-x (check-lab-vmx)
 ##: make deb          the Debian package
-# script_target NAME, SCRIPT, WHAT: runs the script, or says in one line that there is none yet.
+# script_target NAME, SCRIPT, WHAT: runs the script, or says in one line that there is none yet. A
+# script that cannot run here says why and exits with 77.
 define script_target
 .PHONY: $(1)
 $(1): $(if $(wildcard $(2)),all)
 	@if [ -x $(2) ]; then \
 		LIMEN_BIN=$(abspath $(O))/bin LIMEN_OUT=$(abspath $(O)) LIMEN_MODE=$(MODE) $(2); \
+		status=$$$$?; [ $$$$status = 77 ] || exit $$$$status; \
 	else \
 		echo "make $(1): $(3) is not built yet" >&2; exit 2; \
 	fi
