@@ -42,7 +42,7 @@ enum device_bus {
 enum reset_kind {
 	RESET_COLD, /* power on, system reset: everything */
 	RESET_BUS,  /* a reset of the bus it sits on */
-	RESET_WAKE, /* back from S3: as cold, but firmware finds itself in shadow RAM as it left it */
+	RESET_WAKE, /* back from S3: as cold, but firmware is in shadow RAM as it left it */
 };
 
 /**
