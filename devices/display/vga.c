@@ -4,8 +4,8 @@
  * QEMU projects defined it, so that SeaVGABIOS, Linux (bochs-drm, vesafb) and Windows drive it
  * unchanged. BAR 0 is the video memory, BAR 2 the registers as memory, the option ROM SeaVGABIOS.
  *
- * The legacy ports and the window at A0000h answer while I/O and memory decoding are on in the
- * command register; a machine without firmware has them from the start.
+ * The legacy ports and the window at A0000h always answer, whatever the command register says:
+ * there is one VGA in a machine, and software for plain PCs does not know that it is on PCI.
  */
 
 #include "vga.h"
@@ -93,7 +93,7 @@ static int map_legacy(struct vga *vga)
 	io_region_init(&vga->ports, "vga", &vga_port_ops, vga, lock, 0x10);
 	io_region_init(&vga->mono_ports, "vga-mono", &vga_mono_ops, vga, lock, 0x0c);
 	io_region_init(&vga->color_ports, "vga-color", &vga_color_ops, vga, lock, 0x10);
-	io_region_init(&vga->vbe_ports, "vga-vbe", &vga_vbe_ops, vga, lock, 3);
+	io_region_init(&vga->vbe_ports, "vga-vbe", &vga_vbe_ops, vga, lock, 4);
 	io_region_init(&vga->window, "vga-window", &vga_window_ops, vga, lock, WINDOW_SIZE);
 	ret = io_region_map(&vga->ports, env->ports, 0x3c0);
 	if (ret == 0) {
@@ -189,7 +189,7 @@ static int vga_post_load(void *base, struct error *err)
 	    vga->attribute_index > 0x3f || vga->dac_component > 2 || vga->graphics[4] > 3) {
 		return error_set(err, EINVAL, "an index register is out of range");
 	}
-	if (vbe[VBE_BPP] < 8 || vbe[VBE_BPP] > 32 || vbe[VBE_BANK] >= vga->vram->size / KIB(64)) {
+	if (!vga_vbe_depth_valid(vbe[VBE_BPP]) || vbe[VBE_BANK] >= vga->vram->size / KIB(64)) {
 		return error_set(err, EINVAL, "a VBE register is out of range");
 	}
 	if (vga_vbe_enabled(vga) &&

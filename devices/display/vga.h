@@ -113,7 +113,7 @@ uint8_t vga_port_read(struct vga *vga, uint16_t port);
 void vga_port_write(struct vga *vga, uint16_t port, uint8_t value);
 
 /* vga_vbe.c */
-extern const struct io_ops vga_vbe_ops;	 /* 1ceh-1d0h */
+extern const struct io_ops vga_vbe_ops;	 /* 1ceh-1d1h */
 extern const struct io_ops vga_mmio_ops; /* BAR 2 */
 void vga_vbe_reset(struct vga *vga);
 static inline bool vga_vbe_enabled(const struct vga *vga)
@@ -121,6 +121,10 @@ static inline bool vga_vbe_enabled(const struct vga *vga)
 	return vga->vbe[VBE_ENABLE] & VBE_ENABLED;
 }
 uint32_t vga_vbe_pitch(const struct vga *vga);
+static inline bool vga_vbe_depth_valid(unsigned int bits)
+{
+	return bits == 8 || bits == 15 || bits == 16 || bits == 24 || bits == 32;
+}
 
 /* vga_window.c */
 extern const struct io_ops vga_window_ops; /* a0000h-bffffh */

@@ -87,6 +87,9 @@ static void read_text_frame(const struct vga *vga, struct vga_frame *frame, uint
 	frame->cell_width = vga->sequencer[1] & 1 ? 8 : 9;
 	frame->columns = MIN(vga->crtc[1] + 1U, (uint32_t)VGA_TEXT_COLUMNS_MAX);
 	frame->repeat = (vga->crtc[CRTC_MAX_SCAN] & 0x1f) + 1U;
+	if (vga->crtc[CRTC_MAX_SCAN] & 0x80) {
+		lines /= 2; /* each is scanned twice */
+	}
 	frame->rows = MIN(lines / frame->repeat, (uint32_t)VGA_TEXT_ROWS_MAX);
 	frame->width = frame->columns * frame->cell_width;
 	frame->height = frame->rows * frame->repeat;
@@ -222,10 +225,13 @@ static uint32_t expand(uint32_t value, unsigned int bits)
 
 static uint32_t vbe_pixel(const struct vga_frame *frame, const uint8_t *p)
 {
-	uint16_t v = load_le16(p);
+	uint16_t v;
 
+	if (frame->bpp == 8) {
+		return frame->palette[p[0]];
+	}
+	v = load_le16(p);
 	switch (frame->bpp) {
-	case 8: return frame->palette[p[0]];
 	case 15:
 		return expand(v >> 10 & 31, 5) << 16 | expand(v >> 5 & 31, 5) << 8 |
 		       expand(v & 31, 5);
@@ -243,12 +249,9 @@ static void draw_vbe_line(const struct vga *vga, uint32_t y, uint32_t *pixels)
 	uint64_t at = frame->start + (uint64_t)y * frame->pitch;
 	const uint8_t *p = vga->vram->host + at;
 
-	/* The last pixels of the memory could be read past its end as 16 bits of an 8-bit mode. */
-	if (at + (uint64_t)frame->width * bytes + 1 > vga->vram->size) {
+	if (at + (uint64_t)frame->width * bytes > vga->vram->size) {
 		memset(pixels, 0, (size_t)frame->width * 4);
-		if (at + (uint64_t)frame->width * bytes > vga->vram->size || bytes == 1) {
-			return;
-		}
+		return;
 	}
 	for (uint32_t x = 0; x < frame->width; x++, p += bytes) {
 		pixels[x] = vbe_pixel(frame, p);
@@ -322,7 +325,7 @@ void vga_update_locked(struct vga *vga)
 		frame.glyphs = written ? vga_hash_fonts(vga, &frame) : vga->frame.glyphs;
 	}
 	all = vga->redraw || memcmp(&frame, &vga->frame, sizeof(frame)) != 0;
-	vga->frame = frame;
+	memcpy(&vga->frame, &frame, sizeof(frame));
 	display_lock(display);
 	if (frame.kind == VGA_BLANK) {
 		surface = display_surface(display);

@@ -45,13 +45,29 @@ static void set_virtual_width(struct vga *vga, uint16_t width)
 	vga->vbe[VBE_VIRT_HEIGHT] = (uint16_t)MIN(lines_available(vga), 0xffffU);
 }
 
+static bool fits(const struct vga *vga, unsigned int offset_reg, uint32_t value)
+{
+	bool x = offset_reg == VBE_X_OFFSET;
+	uint32_t size = vga->vbe[x ? VBE_XRES : VBE_YRES];
+
+	return value + size <= vga->vbe[x ? VBE_VIRT_WIDTH : VBE_VIRT_HEIGHT];
+}
+
 static void set_offset(struct vga *vga, unsigned int reg, uint16_t value)
 {
-	uint32_t size = vga->vbe[reg == VBE_X_OFFSET ? VBE_XRES : VBE_YRES];
-	uint32_t virtual = vga->vbe[reg == VBE_X_OFFSET ? VBE_VIRT_WIDTH : VBE_VIRT_HEIGHT];
-
-	if (value + size <= virtual) {
+	if (fits(vga, reg, value)) {
 		vga->vbe[reg] = value;
+	}
+}
+
+/* A picture that was moved within a larger one may lie outside of the new one. */
+static void resize_virtual(struct vga *vga, uint16_t width)
+{
+	set_virtual_width(vga, width);
+	for (unsigned int reg = VBE_X_OFFSET; reg <= VBE_Y_OFFSET; reg++) {
+		if (!fits(vga, reg, vga->vbe[reg])) {
+			vga->vbe[reg] = 0;
+		}
 	}
 }
 
@@ -62,7 +78,6 @@ static void enable(struct vga *vga, uint16_t value)
 	if (value & VBE_ENABLED && !was) {
 		uint16_t *vbe = vga->vbe;
 
-		vbe[VBE_BPP] = vbe[VBE_BPP] < 8 ? 8 : vbe[VBE_BPP];
 		vbe[VBE_XRES] = MIN(MAX(vbe[VBE_XRES], 8), VBE_MAX_XRES) & ~7;
 		vbe[VBE_YRES] = MIN(MAX(vbe[VBE_YRES], 1), VBE_MAX_YRES);
 		while ((uint64_t)vbe[VBE_XRES] * vbe[VBE_YRES] * bytes_per_pixel(vga) >
@@ -98,16 +113,16 @@ static void write_register(struct vga *vga, unsigned int reg, uint16_t value)
 		}
 		break;
 	case VBE_BPP:
-		if (!vga_vbe_enabled(vga) && (value == 0 || value == 8 || value == 15 ||
-					      value == 16 || value == 24 || value == 32)) {
-			vga->vbe[reg] = value ? value : 8;
+		value = value ? value : 8;
+		if (!vga_vbe_enabled(vga) && vga_vbe_depth_valid(value)) {
+			vga->vbe[reg] = value;
 		}
 		break;
 	case VBE_ENABLE: enable(vga, value); break;
 	case VBE_BANK: vga->vbe[reg] = (uint16_t)(value % (vga->vram->size / KIB(64))); break;
 	case VBE_VIRT_WIDTH:
 		if (vga_vbe_enabled(vga)) {
-			set_virtual_width(vga, value);
+			resize_virtual(vga, value);
 		}
 		break;
 	case VBE_X_OFFSET:

@@ -29,6 +29,7 @@ struct device_fuzz_range {
 /**
  * struct device_fuzz - what to run
  * @kind, @tweak: for fake_machine_create_device()
+ * @configure: sets keys before it; optional
  * @prepare: after creation; optional
  * @event: something from outside with two bytes of the input; optional
  * @settle: waits until its back ends have nothing in flight; optional
@@ -37,6 +38,7 @@ struct device_fuzz_range {
 struct device_fuzz {
 	const char *kind;
 	fake_tweak_fn tweak;
+	void (*configure)(struct fake_machine *fm);
 	struct device_fuzz_range ranges[DEVICE_FUZZ_RANGES];
 	void (*prepare)(struct fake_machine *fm, struct device *dev);
 	void (*event)(struct fake_machine *fm, struct device *dev, uint8_t a, uint8_t b);
@@ -247,8 +249,12 @@ static inline int device_fuzz_run(const struct device_fuzz *fuzz, const uint8_t 
 {
 	struct device_fuzz_input in = { data, MIN(size, (size_t)4096) };
 	struct fake_machine *fm = fake_machine_create();
-	struct device *dev = fake_machine_create_device(fm, fuzz->kind, fuzz->tweak);
+	struct device *dev;
 
+	if (fuzz->configure) {
+		fuzz->configure(fm);
+	}
+	dev = fake_machine_create_device(fm, fuzz->kind, fuzz->tweak);
 	if (fuzz->prepare) {
 		fuzz->prepare(fm, dev);
 	}

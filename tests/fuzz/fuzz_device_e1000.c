@@ -19,6 +19,11 @@ static void wire(struct fake_machine *fm, struct device_env *env)
 	env->net = &net->base;
 }
 
+static void configure(struct fake_machine *fm)
+{
+	fake_machine_set(fm, "e1000", "e1000", "rom", "none");
+}
+
 static void set(struct fake_machine *fm, uint32_t reg, uint32_t value)
 {
 	fake_mmio_write(fm, BAR + reg, value, 4);
@@ -51,6 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const struct device_fuzz fuzz = {
 		.kind = "e1000",
 		.tweak = wire,
+		.configure = configure,
 		.prepare = prepare,
 		.event = arrive,
 		.memory = 0x400,

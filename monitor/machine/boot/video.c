@@ -24,8 +24,15 @@ static void vbe_write(struct machine *machine, uint16_t index, uint16_t value)
 	io_write(machine->ports, VBE_DATA_PORT, value, 2);
 }
 
+static uint16_t vbe_read(struct machine *machine, uint16_t index)
+{
+	io_write(machine->ports, VBE_INDEX_PORT, index, 2);
+	return (uint16_t)io_read(machine->ports, VBE_DATA_PORT, 2);
+}
+
 bool boot_video_start(struct machine *machine, struct boot_video *ret_video)
 {
+	uint16_t height;
 	uint64_t base;
 
 	if (!machine->vga) {
@@ -42,10 +49,12 @@ bool boot_video_start(struct machine *machine, struct boot_video *ret_video)
 	vbe_write(machine, VBE_YRES, VIDEO_HEIGHT);
 	vbe_write(machine, VBE_BPP, 32);
 	vbe_write(machine, VBE_ENABLE, VBE_ENABLED_LFB);
+	/* An adapter with little memory shows fewer lines. */
+	height = vbe_read(machine, VBE_YRES);
 	*ret_video = (struct boot_video){ .base = base,
-					  .size = VIDEO_WIDTH * VIDEO_HEIGHT * 4 / KIB(64),
+					  .size = VIDEO_WIDTH * height * 4 / KIB(64),
 					  .width = VIDEO_WIDTH,
-					  .height = VIDEO_HEIGHT,
+					  .height = height,
 					  .stride = VIDEO_WIDTH * 4 };
 	return true;
 }
