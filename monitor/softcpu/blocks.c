@@ -122,7 +122,7 @@ void soft_code_leave(struct softcpu *cpu)
 	atomic_store(&cpu->mmu->seen_epoch, UINT64_MAX);
 }
 
-uint64_t soft_code_mark(struct softcpu *cpu, struct mem_region *region, uint64_t page)
+static uint64_t mark(struct softcpu *cpu, struct mem_region *region, uint64_t page)
 {
 	struct soft_shared *shared = cpu->shared;
 	uint64_t epoch;
@@ -149,6 +149,18 @@ uint64_t soft_code_mark(struct softcpu *cpu, struct mem_region *region, uint64_t
 			soft_request(peer, SOFT_REQUEST_CODE);
 		}
 	}
+	return epoch;
+}
+
+uint64_t soft_code_mark(struct softcpu *cpu, struct soft_code_page *page)
+{
+	uint64_t epoch;
+
+	/* A page that lost its mark in between counts no writes, though its count was raised. */
+	do {
+		epoch = mark(cpu, page->region, page->page);
+		page->gen = atomic_load(&page->region->code_gen[page->page]);
+	} while (!(atomic_load(&page->region->page_flags[page->page]) & MEM_PAGE_CODE));
 	return epoch;
 }
 
@@ -266,11 +278,10 @@ static bool revalidate(struct softcpu *cpu, struct soft_block *block)
 		if (!page->region) {
 			continue;
 		}
-		epoch = soft_code_mark(cpu, page->region, page->page);
+		epoch = soft_code_mark(cpu, page);
 		if (!all_have_seen(cpu, epoch)) {
 			block->epoch = epoch;
 		}
-		page->gen = atomic_load(&page->region->code_gen[page->page]);
 	}
 	if (block->tail) {
 		struct soft_code_bytes next;
@@ -288,20 +299,15 @@ static struct soft_block *decode(struct softcpu *cpu, const struct soft_code_byt
 	struct soft_blocks *blocks = cpu->blocks;
 	struct soft_block *block;
 	struct soft_block **head;
-	uint64_t epoch = 0;
 
 	if (blocks->used + BLOCK_ROOM > blocks->size) {
 		soft_blocks_drop(cpu);
 	}
 	block = (struct soft_block *)(blocks->arena + blocks->used);
-	epoch = soft_code_mark(cpu, from->region, from->page);
 	memset(block, 0, sizeof(*block));
-	block->pages[0] = (struct soft_code_page){
-		.region = from->region,
-		.page = from->page,
-		.gen = atomic_load(&from->region->code_gen[from->page]),
-	};
-	block->epoch = epoch;
+	block->pages[0].region = from->region;
+	block->pages[0].page = from->page;
+	block->epoch = soft_code_mark(cpu, &block->pages[0]);
 	soft_decode_block(cpu, from, block);
 	block->code = (uint8_t *)&block->ops[block->count + 1];
 	memcpy(block->code, blocks->bytes, block->bytes);

@@ -112,6 +112,16 @@ static inline struct soft_block *soft_block_of(const struct soft_op *op)
 	return container_of(op - op->number, struct soft_block, ops[0]);
 }
 
+/** soft_block_key() - the key of the blocks to run now (SOFT_KEY_SINGLE is not in it). */
+uint16_t soft_block_key(const struct softcpu *cpu);
+
+/* Functions of ops (call.c): by enum soft_call, an op that ends its block, and the end of a block
+ * that no jump ends. */
+void soft_call_plain(struct softcpu *cpu, const struct soft_op *op);
+void soft_call_full(struct softcpu *cpu, const struct soft_op *op);
+void soft_call_last(struct softcpu *cpu, const struct soft_op *op);
+void soft_op_go_on(struct softcpu *cpu, const struct soft_op *op);
+
 /** soft_block_find() - the block at cpu->rip, decoded if need be; raises #PF and #GP of the
  *  fetch. */
 struct soft_block *soft_block_find(struct softcpu *cpu);
@@ -124,9 +134,9 @@ void soft_fetch(struct softcpu *cpu, gva_t address, struct soft_code_bytes *ret)
 void soft_decode_block(struct softcpu *cpu, const struct soft_code_bytes *from,
 		       struct soft_block *block);
 
-/** soft_code_mark() - make the page a page of code, so that writes to it are counted from now on.
- *  Return: the code epoch from which the count can be trusted. */
-uint64_t soft_code_mark(struct softcpu *cpu, struct mem_region *region, uint64_t page);
+/** soft_code_mark() - make @page a page of code, so that writes to it are counted from now on, and
+ *  note the count. Return: the code epoch from which it can be trusted. */
+uint64_t soft_code_mark(struct softcpu *cpu, struct soft_code_page *page);
 
 /** soft_code_acknowledge() - do what SOFT_REQUEST_CODE asks for. */
 void soft_code_acknowledge(struct softcpu *cpu);

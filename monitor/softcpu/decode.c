@@ -45,56 +45,6 @@ static void raise_protection(struct softcpu *cpu, const struct soft_op *op)
 	soft_raise_error(cpu, SOFT_GP, 0);
 }
 
-void soft_op_stop(struct softcpu *cpu, const struct soft_op *op)
-{
-	cpu->instructions -= (uint64_t)(soft_block_of(op)->count - op->number);
-	soft_leave(cpu, soft_op_rip(cpu, op), NULL);
-}
-
-static uint64_t wrap_rip(const struct softcpu *cpu, uint64_t rip)
-{
-	return cpu->mode == SOFT_MODE_64 ? rip : (uint32_t)rip;
-}
-
-/* The end of a block that no jump ends. */
-static void go_on(struct softcpu *cpu, const struct soft_op *op)
-{
-	soft_goto(cpu, wrap_rip(cpu, soft_op_rip(cpu, op)), (void **)&op->aux, op->scale);
-}
-
-static void call_plain(struct softcpu *cpu, const struct soft_op *op)
-{
-	cpu->op = op;
-	op->call(cpu, op);
-	soft_next(cpu, op);
-}
-
-SOFT_INLINE void call_synced(struct softcpu *cpu, const struct soft_op *op)
-{
-	cpu->op = op;
-	cpu->rip = soft_op_rip(cpu, op);
-	cpu->next_rip = wrap_rip(cpu, cpu->rip + op->length);
-	cpu->rflags = soft_flags_gather(cpu);
-	cpu->synced = true;
-	op->call(cpu, op);
-}
-
-static void call_full(struct softcpu *cpu, const struct soft_op *op)
-{
-	call_synced(cpu, op);
-	cpu->synced = false;
-	soft_flags_scatter(cpu);
-	soft_next(cpu, op);
-}
-
-static void call_last(struct softcpu *cpu, const struct soft_op *op)
-{
-	call_synced(cpu, op);
-	cpu->rip = cpu->next_rip;
-	cpu->attention = true;
-	soft_flags_scatter(cpu);
-}
-
 /* ------- operands ------- */
 
 uint8_t soft_insn_gpr(ZydisRegister reg)
@@ -241,11 +191,11 @@ static void wrap_call(struct soft_op *op)
 		break;
 	case SOFT_CALL_PLAIN:
 		op->call = op->fn;
-		op->fn = call_plain;
+		op->fn = soft_call_plain;
 		break;
 	default:
 		op->call = op->fn;
-		op->fn = op->ends_block ? call_last : call_full;
+		op->fn = op->ends_block ? soft_call_last : soft_call_full;
 		break;
 	}
 }
@@ -331,14 +281,12 @@ static ZyanStatus decode_across_pages(struct softcpu *cpu, struct decoding *d, s
 	}
 	soft_fetch(cpu, soft_code_address(cpu, cpu->rip + have), &next);
 	if (next.host && d->from.host) {
-		uint64_t epoch = soft_code_mark(cpu, next.region, next.page);
+		uint64_t epoch;
 
+		block->pages[1].region = next.region;
+		block->pages[1].page = next.page;
+		epoch = soft_code_mark(cpu, &block->pages[1]);
 		block->epoch = MAX(block->epoch, epoch);
-		block->pages[1] = (struct soft_code_page){
-			.region = next.region,
-			.page = next.page,
-			.gen = atomic_load(&next.region->code_gen[next.page]),
-		};
 		block->tail = next.host;
 	}
 	read_bytes(cpu, &next, 0, d->bytes + have, most - have);
@@ -399,7 +347,7 @@ static void finish_block(struct decoding *d)
 	struct soft_op *op = &block->ops[block->count];
 
 	memset(op, 0, sizeof(*op));
-	op->fn = go_on;
+	op->fn = soft_op_go_on;
 	op->offset = (uint16_t)d->at;
 	op->number = (uint8_t)block->count;
 	op->scale = (block->key & SOFT_KEY_FLAT) &&

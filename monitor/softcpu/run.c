@@ -231,11 +231,13 @@ static bool is_flat(const struct softcpu *cpu)
 	}
 }
 
-static uint16_t block_key(const struct softcpu *cpu)
+uint16_t soft_block_key(const struct softcpu *cpu)
 {
 	uint16_t key = cpu->mode;
 
-	key |= cpu->seg[CPU_SS].attr & CPU_SEG_DB ? SOFT_KEY_STACK32 : 0;
+	if (cpu->mode != SOFT_MODE_64) {
+		key |= cpu->seg[CPU_SS].attr & CPU_SEG_DB ? SOFT_KEY_STACK32 : 0;
+	}
 	key |= is_flat(cpu) ? SOFT_KEY_FLAT : 0;
 	key |= cpu->protected_mode ? SOFT_KEY_PROTECTED : 0;
 	key |= cpu->v8086 ? SOFT_KEY_V8086 : 0;
@@ -278,7 +280,7 @@ static int attend(struct softcpu *cpu)
 		cpu->rflags &= ~(uint64_t)FLAG_RF;
 		cpu->stepping = cpu->rflags & FLAG_TF;
 	}
-	cpu->block_key = block_key(cpu) | (single ? SOFT_KEY_SINGLE : 0);
+	cpu->block_key = soft_block_key(cpu) | (single ? SOFT_KEY_SINGLE : 0);
 	soft_select_tlb(cpu);
 	return RUN_ON;
 }

@@ -222,6 +222,28 @@ static void test_invlpg(void **state)
 	expect_page_fault(BARE_DATA, 0);
 }
 
+/* After a change of page tables the very next instruction comes from the new page. */
+static void test_code_page_is_replaced(void **state)
+{
+	/* mov [rbx], ecx; mov rax, cr3; mov cr3, rax; nop; mov al, 1 */
+	static const uint8_t code[] = { 0x89, 0x0b, 0x0f, 0x20, 0xd8, 0x0f, 0x22, 0xd8, 0x90, 0xb0,
+					1 };
+	static const uint8_t other[] = { 0x90, 0xb0, 2, 0xe6, BARE_EXIT, 0xf4 };
+	uint64_t flags = PTE_P | PTE_W | PTE_U | PTE_A;
+
+	set_pte(BARE_DATA + 0x1000, (BARE_TABLES + 0x3000) | flags);
+	memcpy(bare.ram + BARE_DATA + 8, other, sizeof(other));
+	bare_code(&bare, code, sizeof(code));
+	bare.cpu->gpr[CPU_RBX] = BARE_DATA + 0x1000 + (BARE_CODE >> 12) * 8;
+	bare.cpu->gpr[CPU_RCX] = BARE_CODE | flags; /* once without a change, for links to form */
+	bare_run(&bare);
+	assert_int_equal(bare.cpu->gpr[CPU_RAX] & 0xff, 1);
+	bare.cpu->gpr[CPU_RCX] = BARE_DATA | flags;
+	bare_run(&bare);
+	assert_int_equal(bare.exit_vector, -1);
+	assert_int_equal(bare.cpu->gpr[CPU_RAX] & 0xff, 2);
+}
+
 /* ------- code across pages ------- */
 
 static void test_fetch_across_pages(void **state)
@@ -477,6 +499,7 @@ int main(void)
 		CASE(test_large_page, paging32),
 		CASE(test_pdptes_are_registers, pae),
 		CASE(test_invlpg, 64),
+		CASE(test_code_page_is_replaced, 64),
 		CASE(test_fetch_across_pages, paging32),
 		CASE(test_fetch_across_pages, 64),
 		CASE(test_writes_its_next_instruction, 32),
