@@ -216,34 +216,45 @@ void kvm_inject_extint(struct kvm_vcpu *vcpu)
 }
 
 /*
- * A vector given to KVM_INTERRUPT is in no state that KVM gives out until the guest is entered
- * with it. With a signal pending that is let in only by KVM_RUN's own mask, KVM goes just so far
- * and comes back, with the interrupt among the vCPU's events.
+ * Two things are in no state that KVM gives out before the vCPU comes round to entering the
+ * guest: a vector that was given to KVM_INTERRUPT, and a tick of the APIC's timer that fell due
+ * while the vCPU was paused. With a signal pending that is let in only by KVM_RUN's own mask, KVM
+ * goes just so far and comes back: the vector is then among the vCPU's events and the tick in the
+ * APIC's registers.
  */
-void kvm_flush_extint(struct kvm_vcpu *vcpu)
+int kvm_settle(struct kvm_vcpu *vcpu)
 {
 	/* The kernel's set of signals: everything blocked but the kick. */
 	uint64_t blocked = ~BIT(VCPU_KICK_SIGNAL - 1);
 	uint8_t buffer[sizeof(struct kvm_signal_mask) + sizeof(blocked)];
 	struct kvm_signal_mask header = { .len = sizeof(blocked) };
+	struct timespec none = { 0 };
 	sigset_t kick;
 	sigset_t before;
-	struct timespec none = { 0 };
+	int ret = 0;
 
 	sigemptyset(&kick);
 	sigaddset(&kick, VCPU_KICK_SIGNAL);
 	pthread_sigmask(SIG_BLOCK, &kick, &before);
 	memcpy(buffer, &header, sizeof(header));
 	memcpy(buffer + sizeof(header), &blocked, sizeof(blocked));
-	if (ioctl(vcpu->fd, KVM_SET_SIGNAL_MASK, buffer) == 0) {
-		tgkill(getpid(), gettid(), VCPU_KICK_SIGNAL);
-		vcpu->run->immediate_exit = 0;
-		ioctl(vcpu->fd, KVM_RUN, 0);
-		ioctl(vcpu->fd, KVM_SET_SIGNAL_MASK, NULL);
-		sigtimedwait(&kick, NULL, &none);
+	if (ioctl(vcpu->fd, KVM_SET_SIGNAL_MASK, buffer) < 0) {
+		ret = -errno;
+		goto out_mask;
 	}
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	tgkill(getpid(), gettid(), VCPU_KICK_SIGNAL);
+	vcpu->run->immediate_exit = 0;
+	vcpu->run->request_interrupt_window = 0;
+	/* EAGAIN: it waits for INIT or SIPI. */
+	if (ioctl(vcpu->fd, KVM_RUN, 0) < 0 && errno != EINTR && errno != EAGAIN) {
+		ret = -errno;
+	}
+	ioctl(vcpu->fd, KVM_SET_SIGNAL_MASK, NULL);
+	sigtimedwait(&kick, NULL, &none);
 	vcpu->extint_queued = false;
+out_mask:
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return ret;
 }
 
 void kvm_nmi(struct vcpu *vcpu)

@@ -134,8 +134,9 @@ void kvm_nmi(struct vcpu *vcpu);
  * kvm_inject_extint() - before KVM_RUN on the BSP: hand it the PIC's vector, or ask for a window.
  */
 void kvm_inject_extint(struct kvm_vcpu *vcpu);
-/** kvm_flush_extint() - make a queued vector part of the state that can be saved. */
-void kvm_flush_extint(struct kvm_vcpu *vcpu);
+/** kvm_settle() - make all that is on its way part of the state that can be saved; no thread of the
+ *  vCPU runs it. -errno */
+int kvm_settle(struct kvm_vcpu *vcpu);
 
 /* memory.c */
 void kvm_memory_init(struct kvm_engine *kvm);

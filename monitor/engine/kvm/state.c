@@ -18,8 +18,10 @@
 
 /* Local APIC registers, SDM vol. 3, table 11-1. */
 #define LAPIC_LVT_TIMER 0x320
+#define LAPIC_TIMER_INITIAL 0x380
 #define LAPIC_TIMER_CURRENT 0x390
 #define LAPIC_TIMER_DIVIDE 0x3e0
+#define LVT_TIMER_PERIODIC(lvt) ((((lvt) >> 17) & 3) == 1)
 #define LVT_TIMER_TSC_DEADLINE(lvt) ((((lvt) >> 17) & 3) == 2)
 
 static int refused(struct error *err, const char *what)
@@ -296,27 +298,44 @@ static unsigned int timer_shift(const struct cpu_state *s)
 	return (((divide & 3) | ((divide >> 1) & 4)) + 1) & 7;
 }
 
+static uint64_t saved_msr(const struct cpu_state *s, uint32_t index)
+{
+	for (uint32_t i = 0; i < s->msr_count; i++) {
+		if (s->msrs[i].index == index) {
+			return s->msrs[i].value;
+		}
+	}
+	return 0;
+}
+
+static uint64_t tsc_to_ns(uint64_t cycles, uint64_t hz)
+{
+	return (uint64_t)((unsigned __int128)cycles * NS_PER_S / hz);
+}
+
 /* The timer counts nanoseconds before its divider, as the CPU model tells guests. */
 static uint64_t apic_timer_deadline(struct kvm_vcpu *vcpu)
 {
 	const struct engine_env *env = &vcpu->vcpu.engine->env;
 	const struct cpu_state *s = &vcpu->vcpu.state;
 	uint64_t now = env->clock ? machine_clock_now(env->clock) : 0;
+	uint32_t current = load_le32(s->lapic + LAPIC_TIMER_CURRENT);
 
 	if (LVT_TIMER_TSC_DEADLINE(load_le32(s->lapic + LAPIC_LVT_TIMER))) {
-		for (uint32_t i = 0; i < s->msr_count; i++) {
-			if (s->msrs[i].index == MSR_TSC_DEADLINE && s->msrs[i].value > s->tsc) {
-				return now +
-				       (uint64_t)((unsigned __int128)(s->msrs[i].value - s->tsc) *
-						  NS_PER_S / env->model->tsc_hz);
-			}
+		uint64_t deadline = saved_msr(s, MSR_TSC_DEADLINE);
+
+		if (deadline == 0) {
+			return TIMER_NEVER;
 		}
-		return TIMER_NEVER;
+		/* One that has passed but was not seen to pass is due now. */
+		return now +
+		       (deadline <= s->tsc ? 0 : tsc_to_ns(deadline - s->tsc, env->model->tsc_hz));
 	}
-	if (load_le32(s->lapic + LAPIC_TIMER_CURRENT) == 0) {
-		return TIMER_NEVER;
+	if (current == 0 && LVT_TIMER_PERIODIC(load_le32(s->lapic + LAPIC_LVT_TIMER))) {
+		/* Between two periods. */
+		current = load_le32(s->lapic + LAPIC_TIMER_INITIAL);
 	}
-	return now + ((uint64_t)load_le32(s->lapic + LAPIC_TIMER_CURRENT) << timer_shift(s));
+	return current ? now + ((uint64_t)current << timer_shift(s)) : TIMER_NEVER;
 }
 
 static int save_lapic(struct kvm_vcpu *vcpu, struct error *err)
@@ -434,6 +453,26 @@ static int load_activity(struct kvm_vcpu *vcpu, struct error *err)
 
 /* ------- all of it ------- */
 
+/*
+ * Without a running guest a timer's last moment may come between any two questions to KVM. A
+ * timer that is set but has run out was perhaps not seen to; the second time it is certain.
+ */
+static int settle(struct kvm_vcpu *vcpu)
+{
+	struct kvm_lapic_state lapic;
+	const uint8_t *page = (const uint8_t *)lapic.regs;
+	int ret = kvm_settle(vcpu);
+
+	if (ret || ioctl(vcpu->fd, KVM_GET_LAPIC, &lapic) < 0) {
+		return ret ? ret : -errno;
+	}
+	if (load_le32(page + LAPIC_TIMER_INITIAL) != 0 &&
+	    load_le32(page + LAPIC_TIMER_CURRENT) == 0) {
+		ret = kvm_settle(vcpu);
+	}
+	return ret;
+}
+
 int kvm_vcpu_save(struct vcpu *base, struct error *err)
 {
 	struct kvm_vcpu *vcpu = kvm_from_vcpu(base);
@@ -442,6 +481,11 @@ int kvm_vcpu_save(struct vcpu *base, struct error *err)
 	struct kvm_sregs sregs;
 	int ret;
 
+	ret = vcpu->has_run ? settle(vcpu) : 0;
+	if (ret) {
+		return error_set(err, -ret, "KVM does not settle the pending events: %s",
+				 strerror(-ret));
+	}
 	memset(s, 0, sizeof(*s));
 	ret = save_events(vcpu, err);
 	if (ret) {

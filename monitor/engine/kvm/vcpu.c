@@ -217,9 +217,6 @@ enum vcpu_exit kvm_vcpu_run(struct vcpu *base)
 			__atomic_store_n(&vcpu->run->immediate_exit, 0, __ATOMIC_SEQ_CST);
 			if (atomic_exchange(&vcpu->kicked, false)) {
 				kvm_count(vcpu, KVM_COUNT_KICKS);
-				if (vcpu->extint_queued) {
-					kvm_flush_extint(vcpu);
-				}
 				return VCPU_EXIT_KICKED;
 			}
 			continue;
